@@ -1,0 +1,28 @@
+// The names of call sites, by number, so that a record can refer to them.
+// Threads: Register from any thread, at any time; Lookup of a number that was read from a record.
+// Memory: static; the texts are copied, so a plugin that is unloaded leaves its names behind.
+// Errors: a full table gives 0, and spans of that site carry their names themselves.
+// Design: docs/architecture.md#record
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "spanring/internal/runtime_api.h"
+
+namespace spanring::ring {
+
+inline constexpr std::uint16_t kMaxCallSites = 4096;
+
+struct CallSiteNames {
+  std::string_view service;
+  std::string_view operation;
+};
+
+// Gives the site its number: once per site, on its first span.
+std::uint16_t RegisterCallSite(internal::CallSiteData& site) noexcept;
+
+// Both empty for a number that was never given.
+CallSiteNames LookupCallSite(std::uint16_t number) noexcept;
+
+}  // namespace spanring::ring

@@ -1,0 +1,30 @@
+#include "ring/extensions.h"
+
+#include <new>
+
+#include "platform/memory.h"
+#include "platform/signals.h"
+#include "ring/record.h"
+
+namespace spanring::ring {
+
+std::uint8_t* Extensions::Take() noexcept {
+  {
+    const platform::SignalBlock no_signals;
+    const std::lock_guard lock(mutex_);
+    if (free_ != nullptr) {
+      FreeBlock* block = free_;
+      free_ = block->next;
+      return reinterpret_cast<std::uint8_t*>(block);
+    }
+  }
+  return static_cast<std::uint8_t*>(platform::MapPages(kExtensionBytes, /*prefault=*/false));
+}
+
+void Extensions::Return(std::uint8_t* block) noexcept {
+  const platform::SignalBlock no_signals;
+  const std::lock_guard lock(mutex_);
+  free_ = new (block) FreeBlock{free_};
+}
+
+}  // namespace spanring::ring

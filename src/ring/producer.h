@@ -1,0 +1,165 @@
+// What one thread records into: its open spans, its ring and its counters.
+// Threads: said per group of members. A producer has one thread at a time; when that ends, the next
+//   new thread goes on with it, handed over by the registry's lock.
+// Memory: pages of its own, kept until the process ends.
+// Errors: counted.
+// Design: docs/architecture.md#rings
+//
+// The life of a slot:
+//
+//   free list --Start--> open --End on the owner's thread--------------------> free list
+//                          \---End elsewhere--> owner's returned_ --when empty--^
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "platform/random.h"
+#include "ring/record.h"
+#include "ring/ring.h"
+#include "spanring/stats.h"
+
+namespace spanring::ring {
+class Producer;
+class Registry;
+}  // namespace spanring::ring
+
+namespace spanring::internal {
+
+inline constexpr std::size_t kInlineItemBytes = 384;
+
+// A span that has started and not ended. Touched by one thread at a time, like the Span it is
+// behind; the links by the owner's thread, or by the thread that gives it back.
+struct alignas(64) OpenSpan {
+  ring::RecordHeader record;  // record.size: the header and the items so far, not yet rounded.
+  std::uint8_t* items;        // inline_items, or an extension.
+  OpenSpan* next;             // In the free list and in returned_.
+  ring::Producer* owner;      // Set once.
+  std::uint32_t capacity;     // Of items.
+  std::uint32_t lost_attributes;
+  int exceptions_at_start;
+  alignas(64) std::uint8_t inline_items[kInlineItemBytes];
+};
+static_assert(sizeof(OpenSpan) == 512);
+
+}  // namespace spanring::internal
+
+namespace spanring::ring {
+
+using internal::OpenSpan;
+
+// A counter with one writer: no locked instruction. Others read a value that may be a little old.
+class Counter {
+ public:
+  // relaxed, both: the counters are read as a snapshot, and order nothing.
+  void Add(std::uint64_t n) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  std::uint64_t Get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+class Producer {
+ public:
+  // nullptr when there is no memory. `ring_bytes` is a power of two.
+  static Producer* Create(Registry* registry, std::uint64_t ring_bytes,
+                          std::uint64_t max_open_spans) noexcept;
+
+  Registry* registry() const noexcept { return registry_; }
+  Ring& ring() noexcept { return ring_; }
+
+  // --- The producer's thread ---
+
+  // False in a signal handler that interrupted this thread inside the tracer.
+  bool Enter() noexcept {
+    if (busy_) [[unlikely]] return false;
+    busy_ = true;
+    // Only the compiler could move our work across the flag: a handler runs on the same processor.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return true;
+  }
+  void Leave() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    busy_ = false;
+  }
+
+  // Counts a span as started and gives its id, never 0: the counter times an odd constant visits
+  // every 64-bit number once, and Mix keeps it so.
+  std::uint64_t CountStarted() noexcept {
+    started.Add(1);
+    return platform::Mix(seed_ + started.Get() * gamma_) | (started.Get() == zero_at_);
+  }
+
+  // A slot, or nullptr when max_open_spans are open or there is no memory (then counted).
+  OpenSpan* TakeSlot() noexcept {
+    OpenSpan* slot = free_;
+    if (slot == nullptr) [[unlikely]] return TakeSlotSlowly();
+    free_ = slot->next;
+    return slot;
+  }
+  void ReturnSlot(OpenSpan* slot) noexcept {
+    slot->next = free_;
+    free_ = slot;
+  }
+
+  void CountDrop(DropReason reason) noexcept { drops[static_cast<std::size_t>(reason)].Add(1); }
+
+  // --- Any thread ---
+
+  void ReturnSlotFromElsewhere(OpenSpan* slot) noexcept {
+    // release: pairs with the acquire in TakeSlotSlowly, so that the owner reuses the slot after our
+    // last access. A push needs no protection against ABA: it never reads the head's members.
+    slot->next = returned_.load(std::memory_order_relaxed);
+    while (!returned_.compare_exchange_weak(slot->next, slot, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+    }
+  }
+
+  // A start, or an end, in a signal handler that found the thread inside the tracer.
+  void CountReentrantStart() noexcept {
+    // relaxed: a count. A locked instruction, since a handler may interrupt another handler.
+    reentrant_starts.fetch_add(1, std::memory_order_relaxed);
+  }
+  void CountReentrantEnd() noexcept {
+    reentrant_ends.fetch_add(1, std::memory_order_relaxed);  // relaxed: as above.
+  }
+
+  // Written by the producer's thread, read by any.
+  Counter started;
+  Counter committed;  // Records put into the ring.
+  std::array<Counter, kDropReasonCount> drops;
+  std::atomic<std::uint64_t> reentrant_starts{0};
+  std::atomic<std::uint64_t> reentrant_ends{0};
+
+  // --- The registry ---
+  Producer* next = nullptr;       // All producers; set once, before this one is published.
+  Producer* next_idle = nullptr;  // Those without a thread; under the registry's lock.
+
+ private:
+  Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
+           std::uint64_t max_open_spans) noexcept;
+  OpenSpan* TakeSlotSlowly() noexcept;
+  bool AddSlots() noexcept;
+
+  // Set once.
+  Registry* const registry_;
+  const std::uint64_t max_open_spans_;
+  std::uint64_t seed_;
+  std::uint64_t gamma_;    // Odd.
+  std::uint64_t zero_at_;  // The one count whose id would be 0.
+
+  // The producer's thread.
+  bool busy_ = false;
+  OpenSpan* free_ = nullptr;
+  std::uint64_t slots_ = 0;
+
+  // Written by threads that end our spans.
+  alignas(kNoSharing) std::atomic<OpenSpan*> returned_{nullptr};
+
+  Ring ring_;
+};
+
+}  // namespace spanring::ring

@@ -1,0 +1,67 @@
+// All producers of the process, and which thread has which.
+// Threads: any; a lock, taken on a thread's first span and at its end. Walking takes none.
+// Memory: producers are kept and reused, so memory follows the most threads that traced at once.
+// Errors: no memory gives nullptr.
+// Design: docs/architecture.md#rings
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "ring/extensions.h"
+#include "ring/producer.h"
+
+namespace spanring::ring {
+
+class Registry {
+ public:
+  Registry(std::uint64_t ring_bytes, std::uint64_t max_open_spans) noexcept
+      : ring_bytes_(ring_bytes), max_open_spans_(max_open_spans) {}
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  // An idle producer or a new one.
+  Producer* Take() noexcept;
+  // A thread has ended; its ring and its open spans stay as they are.
+  void Return(Producer* producer) noexcept;
+
+  // The newest producer; the others follow by `next`.
+  Producer* first() const noexcept {
+    // acquire: pairs with the release in Take, so that a new producer is seen whole.
+    return first_.load(std::memory_order_acquire);
+  }
+
+  Extensions& extensions() noexcept { return extensions_; }
+
+  // What no producer can count. relaxed, all: counts, off the fast path.
+  void CountStartedWithoutProducer() noexcept {
+    started_without_producer_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void CountEndedWithoutProducer() noexcept {
+    ended_without_producer_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void CountMisuse() noexcept { misuses_.fetch_add(1, std::memory_order_relaxed); }
+  void CountLostAttributes(std::uint64_t n) noexcept {
+    lost_attributes_.fetch_add(n, std::memory_order_relaxed);
+  }
+
+  // Adds what the producers and the registry counted: started, open, the drops up to the rings, and
+  // as journalled all that was put into a ring.
+  Stats Count() const noexcept;
+
+ private:
+  const std::uint64_t ring_bytes_;
+  const std::uint64_t max_open_spans_;
+  std::atomic<Producer*> first_{nullptr};
+  Extensions extensions_;
+  std::atomic<std::uint64_t> started_without_producer_{0};
+  std::atomic<std::uint64_t> ended_without_producer_{0};
+  std::atomic<std::uint64_t> misuses_{0};
+  std::atomic<std::uint64_t> lost_attributes_{0};
+
+  std::mutex mutex_;
+  Producer* idle_ = nullptr;  // Under mutex_.
+};
+
+}  // namespace spanring::ring

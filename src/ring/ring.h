@@ -1,0 +1,131 @@
+// A ring of variable-length records between one producer and one consumer.
+// Threads: Reserve and Commit by the producer; Refresh, Peek, Advance, GiveBack by the consumer.
+// Memory: the caller's; a ring never allocates.
+// Errors: a full ring refuses; a record is in whole or not at all.
+// Design: docs/architecture.md#rings
+//
+//                consumed_                     published_ == write_
+//                    v                             v
+//   | free           | record | record | record    | free           |      one lap = capacity bytes
+//
+// Positions count bytes since the ring began and never wrap (2^64 bytes last for centuries); a
+// record lies at position % capacity, in one piece: what is left of a lap that is too short for the
+// next record is skipped, marked by a header with status kFree.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <new>
+
+#include "ring/record.h"
+
+namespace spanring::ring {
+
+// Two lines are fetched together by the prefetchers of current x86 processors, and some pull more.
+inline constexpr std::size_t kNoSharing = 256;
+
+class Ring {
+ public:
+  // `buffer` has `capacity` bytes, a power of two of at least 4 KiB, aligned to 64.
+  Ring(std::uint8_t* buffer, std::uint64_t capacity) noexcept
+      : buffer_(buffer), capacity_(capacity), limit_(capacity) {}
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  // Room for a record of `size` bytes (a multiple of 8, at most capacity / 2), or nullptr when the
+  // ring is full. Followed by Commit before the next Reserve.
+  std::uint8_t* Reserve(std::uint64_t size) noexcept {
+    // limit_ is the nearer of two ends, the free space's and the lap's: one comparison for both.
+    if (limit_ - write_ < size) [[unlikely]] {
+      if (!MakeRoom(size)) return nullptr;
+    }
+    return buffer_ + (write_ & (capacity_ - 1));
+  }
+
+  // Hands the reserved record to the consumer.
+  void Commit(std::uint64_t size) noexcept {
+    write_ += size;
+    // release: pairs with the acquire in Refresh, so the consumer sees the whole record.
+    published_.store(write_, std::memory_order_release);
+  }
+
+  // Learns of the records committed so far: those that Peek will show.
+  void Refresh() noexcept {
+    // acquire: pairs with the release in Commit and in MakeRoom.
+    seen_ = published_.load(std::memory_order_acquire);
+  }
+
+  // The next record that Refresh learnt of, or nullptr. It stays until GiveBack.
+  const RecordHeader* Peek() noexcept {
+    while (read_ != seen_) {
+      const auto* record =
+          reinterpret_cast<const RecordHeader*>(buffer_ + (read_ & (capacity_ - 1)));
+      if (record->status != RecordStatus::kFree) return record;
+      read_ += record->size;
+    }
+    return nullptr;
+  }
+
+  // Goes past the record that Peek returned. Its space is given back by GiveBack.
+  void Advance(const RecordHeader* record) noexcept { read_ += record->size; }
+
+  // Gives the space of all records that Advance went past to the producer.
+  void GiveBack() noexcept {
+    // release: pairs with the acquire in MakeRoom, so the producer writes after our last read.
+    consumed_.store(read_, std::memory_order_release);
+  }
+
+  std::uint64_t capacity() const noexcept { return capacity_; }
+  // Largest record that always fits into an empty ring.
+  std::uint64_t max_record_bytes() const noexcept { return capacity_ / 2; }
+
+ private:
+  // Refreshes limit_ from the consumer's position and, where the record does not fit into the rest
+  // of the lap, starts the next lap. False when there is no room.
+  __attribute__((noinline)) bool MakeRoom(std::uint64_t size) noexcept {
+    // acquire: pairs with the release in GiveBack. A stale value is harmless: it only makes the ring
+    // look fuller than it is.
+    const std::uint64_t free_end = consumed_.load(std::memory_order_acquire) + capacity_;
+    std::uint64_t lap_end = (write_ & ~(capacity_ - 1)) + capacity_;
+    if (lap_end - write_ < size) {
+      if (free_end < lap_end + size) return false;
+      const std::uint64_t rest = lap_end - write_;
+      if (rest > 0) {
+        const std::uint32_t padding = static_cast<std::uint32_t>(rest);
+        std::uint8_t* at = buffer_ + (write_ & (capacity_ - 1));
+        // The first eight bytes of a header are all that a record must have.
+        RecordHeader header{};
+        header.size = padding;
+        header.status = RecordStatus::kFree;
+        std::memcpy(at, &header, 8);
+        write_ = lap_end;
+        // release: as in Commit; the padding is a record of its own.
+        published_.store(write_, std::memory_order_release);
+      }
+      lap_end += capacity_;
+    }
+    limit_ = free_end < lap_end ? free_end : lap_end;
+    return limit_ - write_ >= size;
+  }
+
+  // Set once, read by both sides.
+  std::uint8_t* const buffer_;
+  const std::uint64_t capacity_;
+
+  // The producer's.
+  alignas(kNoSharing) std::uint64_t write_ = 0;
+  std::uint64_t limit_;
+
+  // Written by the producer, read by the consumer when it has read all it knew of.
+  alignas(kNoSharing) std::atomic<std::uint64_t> published_{0};
+
+  // The consumer's.
+  alignas(kNoSharing) std::uint64_t read_ = 0;
+  std::uint64_t seen_ = 0;
+
+  // Written by the consumer once a pass, read by the producer when its limit is reached.
+  alignas(kNoSharing) std::atomic<std::uint64_t> consumed_{0};
+};
+
+}  // namespace spanring::ring
