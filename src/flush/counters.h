@@ -1,0 +1,67 @@
+// What became of the records that left the rings.
+// Threads: written by the drainer and the shippers, read by any.
+// Memory: none. Errors: none.
+// Design: docs/architecture.md#accounting
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "spanring/stats.h"
+
+namespace spanring::flush {
+
+// relaxed, except for what leaves the journal: release there, and acquire in Read, so that a reader who
+// counts the rings after it finds every span that this counted as gone.
+class Counters {
+ public:
+  void CountDrained(std::uint64_t n) noexcept { drained_.fetch_add(n, std::memory_order_relaxed); }
+  void CountPersisted(std::uint64_t n) noexcept {
+    persisted_.fetch_add(n, std::memory_order_release);
+  }
+  void CountDropped(DropReason reason, std::uint64_t n) noexcept {
+    dropped_[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_release);
+  }
+  void CountFailure() noexcept { failures_.fetch_add(1, std::memory_order_relaxed); }
+
+  // Out of the rings, and neither persisted nor dropped.
+  std::uint64_t Undelivered() const noexcept {
+    std::uint64_t gone = persisted_.load(std::memory_order_relaxed);
+    for (const auto& dropped : dropped_) gone += dropped.load(std::memory_order_relaxed);
+    return drained_.load(std::memory_order_relaxed) - gone;
+  }
+
+  // What left the journal. To be read before the registry is counted, and added to it with Add.
+  Stats Read() const noexcept {
+    Stats gone;
+    // acquire: pairs with the releases above.
+    gone.persisted = persisted_.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+      gone.dropped_by_reason[i] = dropped_[i].load(std::memory_order_acquire);
+      gone.dropped += gone.dropped_by_reason[i];
+    }
+    gone.persist_failures = failures_.load(std::memory_order_relaxed);
+    return gone;
+  }
+
+  // Turns what the registry counted into the whole: what it has as journalled is either still so, or
+  // persisted or dropped as `gone` says.
+  static void Add(const Stats& gone, Stats& stats) noexcept {
+    for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+      stats.dropped_by_reason[i] += gone.dropped_by_reason[i];
+    }
+    stats.dropped += gone.dropped;
+    stats.persisted += gone.persisted;
+    stats.journalled -= gone.persisted + gone.dropped;
+    stats.persist_failures += gone.persist_failures;
+  }
+
+ private:
+  std::atomic<std::uint64_t> drained_{0};
+  std::atomic<std::uint64_t> persisted_{0};
+  std::atomic<std::uint64_t> failures_{0};
+  std::array<std::atomic<std::uint64_t>, kDropReasonCount> dropped_{};
+};
+
+}  // namespace spanring::flush

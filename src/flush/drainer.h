@@ -1,0 +1,78 @@
+// The flusher's first half: empties all rings in turn into the journal.
+// Threads: Run on a thread of its own; the rest from any thread.
+// Memory: the journal's.
+// Errors: a row that finds no room or no memory is dropped and counted.
+// Design: docs/architecture.md#drainer
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "flush/counters.h"
+#include "flush/journal.h"
+#include "flush/row_encoder.h"
+#include "platform/clock.h"
+#include "ring/registry.h"
+
+namespace spanring::flush {
+
+struct DrainerOptions {
+  std::uint64_t batch_rows;
+  std::uint64_t flush_interval_ms;
+  std::string service_name;
+};
+
+class Drainer {
+ public:
+  // `wake_shipper` is called after a batch was sealed.
+  Drainer(const DrainerOptions& options, ring::Registry* registry, Journal* journal,
+          Counters* counters, std::function<void()> wake_shipper);
+  Drainer(const Drainer&) = delete;
+  Drainer& operator=(const Drainer&) = delete;
+
+  // Drains until Stop, then once more.
+  void Run();
+  // Returns the ticket of the last pass: after it the journal is touched no more.
+  std::uint64_t Stop();
+
+  // Starts a pass that takes every record committed before this call, and seals. Returns its ticket.
+  std::uint64_t RequestFlush();
+  // Waits until that pass is over; false when `deadline` came first.
+  bool WaitForFlush(std::uint64_t ticket, std::chrono::steady_clock::time_point deadline);
+  // Every batch with a lower sequence was sealed by a pass that is over.
+  std::uint64_t flushed_sequence();
+
+ private:
+  std::uint64_t Pass();
+  std::uint64_t DrainSome(ring::Ring& ring);
+  void Keep(const ring::RecordHeader* record);
+  bool SealIsDue() const;
+  void Seal();
+  void Sleep(std::chrono::microseconds pause);
+
+  const DrainerOptions options_;
+  ring::Registry* const registry_;
+  Journal* const journal_;
+  Counters* const counters_;
+  const std::function<void()> wake_shipper_;
+
+  // The drainer's thread.
+  RowEncoder encoder_;
+  platform::TickCalibration clock_;
+  std::int64_t calibrated_ns_ = 0;
+  bool refused_ = false;  // The journal was full in this pass.
+
+  std::mutex mutex_;
+  std::condition_variable wake_;  // For the drainer's thread.
+  std::condition_variable done_;  // For those who wait for a flush.
+  bool stopping_ = false;           // Under mutex_, as all below.
+  std::uint64_t requested_ = 0;
+  std::uint64_t finished_ = 0;
+  std::uint64_t flushed_sequence_ = 0;
+};
+
+}  // namespace spanring::flush

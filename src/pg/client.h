@@ -1,0 +1,38 @@
+// Synchronous libpq calls for the programs and the tests. The flusher has its own, non-blocking way.
+// Threads: a connection belongs to one thread at a time.
+// Memory: handles are owned; a Result owns its rows.
+// Errors: absl::Status; Unavailable = no connection, try again; everything else carries SQLSTATE.
+// Design: docs/architecture.md
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "pg/handles.h"
+
+namespace spanring::pg {
+
+// Opens a connection with UTF-8 as its encoding. An empty `conninfo` takes libpq's PG* variables.
+// Returns Unavailable with libpq's reason on one line; the password is never part of it.
+[[nodiscard]] absl::StatusOr<Connection> Connect(const std::string& conninfo,
+                                                 const std::string& application_name);
+
+// Runs one statement with bound parameters and returns its rows in text form.
+// On failure: Unavailable when the connection is gone, else Internal whose message ends with the
+// SQLSTATE in brackets, as in `relation "trace_spans" does not exist [42P01]`.
+[[nodiscard]] absl::StatusOr<Result> Query(PGconn* connection, const std::string& sql,
+                                           const std::vector<Parameter>& parameters = {});
+
+// Runs any number of statements separated by semicolons, as one implicit transaction.
+[[nodiscard]] absl::Status Execute(PGconn* connection, const std::string& sql);
+
+// The SQLSTATE at the end of a message made by Query or Execute, or "".
+[[nodiscard]] std::string_view SqlState(const absl::Status& status);
+
+// A cell as text; SQL NULL is "".
+[[nodiscard]] std::string_view Cell(const PGresult* result, int row, int column);
+
+}  // namespace spanring::pg

@@ -1,0 +1,33 @@
+// Owned libpq handles, and libpq's words on one line.
+// Threads: a connection and its results belong to one thread at a time.
+// Memory: released with their owner.
+// Errors: none.
+// Design: docs/architecture.md
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace spanring::pg {
+
+struct ConnectionCloser {
+  void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+using Connection = std::unique_ptr<PGconn, ConnectionCloser>;
+
+struct ResultClearer {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+using Result = std::unique_ptr<PGresult, ResultClearer>;
+
+// A text parameter of a query, or NULL.
+using Parameter = std::optional<std::string>;
+
+// libpq's messages span lines and end in one; logs and terminals want a single line.
+[[nodiscard]] std::string OneLine(std::string_view message);
+
+}  // namespace spanring::pg

@@ -1,0 +1,108 @@
+// The flusher's second half: takes batches from the journal to the database, each exactly once.
+// Threads: Run on a thread of its own; the rest from any thread.
+// Memory: the batch in hand.
+// Errors: logged, rate-limited, and counted; a batch stays in hand until it is persisted, refused row
+//   by row, or the process ends.
+// Design: docs/architecture.md#shipper
+//
+// One batch is one transaction: its row in the ledger (trace_batches), the writer's counters, COPY.
+// When the answer to a commit is lost the batch is sent again; if it had been committed the ledger's
+// unique key refuses it, and that is the answer.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <random>
+#include <string>
+
+#include "flush/counters.h"
+#include "flush/journal.h"
+#include "pg/session.h"
+#include "pg/wake.h"
+#include "spanring/id.h"
+#include "spanring/options.h"
+#include "spanring/stats.h"
+
+namespace spanring::pg {
+
+class Shipper {
+ public:
+  // `stats` gives the process's counts as they are now.
+  Shipper(const Options& options, const TraceId& writer_id, flush::Journal* journal,
+          flush::Counters* counters, std::function<Stats()> stats);
+  ~Shipper() { delete batch_; }
+  Shipper(const Shipper&) = delete;
+  Shipper& operator=(const Shipper&) = delete;
+
+  void Run();
+
+  // A batch was sealed.
+  void Notify() noexcept { wake_.Signal(); }
+  // Ends Run when the journal is empty and the writer's last counts are stored.
+  void Finish() noexcept;
+  // Ends Run as soon as it can.
+  void Abort() noexcept;
+
+  // Waits until every batch below `sequence` is done with; false when `deadline` came first.
+  bool WaitUntilDone(std::uint64_t sequence, Deadline deadline);
+  // Waits until Run has ended; false when `deadline` came first.
+  bool WaitUntilEnded(Deadline deadline);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool Idle();
+  bool Connect();
+  void Ship();
+  Failure Prepare();
+  Failure SendBatch(const flush::Batch& batch);
+  Failure SendInPieces(const flush::Batch& batch);
+  Failure SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused);
+  Failure StoreCounts(bool stopped);
+  void CountsStored();
+  bool CountsChanged();
+  std::string WriterUpdate(std::uint64_t persisted_now, std::uint64_t rejected_now, bool stopped);
+  void Settle(std::uint64_t persisted, std::uint64_t rejected);
+  void Report(const Failure& failure);
+  void BackOff();
+  void WaitFor(std::chrono::milliseconds pause);
+  Deadline BatchDeadline() const;
+
+  const Options options_;
+  const std::string writer_id_;
+  flush::Journal* const journal_;
+  flush::Counters* const counters_;
+  const std::function<Stats()> stats_;
+  Wake wake_;
+  std::atomic<bool> finish_{false};
+  std::atomic<bool> abort_{false};
+
+  // The shipper's thread.
+  Session session_;
+  flush::Batch* batch_ = nullptr;  // In hand.
+  int tries_ = 0;                  // Of the batch in hand that the server answered with an error.
+  std::uint64_t refused_in_doubt_ = 0;  // Rows of it, if a commit without an answer took place.
+  int failures_in_a_row_ = 0;
+  Clock::time_point last_use_{};
+  Clock::time_point prepared_{};
+  Clock::time_point last_report_{};
+  std::uint64_t failures_unreported_ = 0;
+  bool was_down_ = false;
+  std::uint64_t dropped_sent_ = 0;  // By the last update of our row in trace_writers ...
+  std::uint64_t started_sent_ = 0;
+  std::uint64_t dropped_stored_ = 0;  // ... and by the last that was committed.
+  std::uint64_t started_stored_ = 0;
+  Clock::time_point counts_stored_{};
+  std::minstd_rand random_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t done_below_ = 0;  // Under mutex_.
+  bool ended_ = false;            // Under mutex_.
+};
+
+}  // namespace spanring::pg

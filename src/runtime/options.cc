@@ -1,0 +1,110 @@
+#include "spanring/options.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "runtime/clamp.h"
+
+namespace spanring {
+namespace {
+
+struct Setting {
+  const char* name;
+  std::uint64_t Options::*field;
+  std::uint64_t least;
+  std::uint64_t most;
+};
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr Setting kSettings[] = {
+    {"SPANRING_RING_BYTES", &Options::ring_bytes, 64 * 1024, 256 * kMiB},
+    {"SPANRING_MAX_OPEN_SPANS", &Options::max_open_spans, 64, 4 * kMiB},
+    {"SPANRING_FLUSH_INTERVAL_MS", &Options::flush_interval_ms, 1, 60'000},
+    {"SPANRING_BATCH_ROWS", &Options::batch_rows, 1, 100'000},
+    {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, kMiB, kMiB * kMiB},
+    {"SPANRING_CONNECT_TIMEOUT_MS", &Options::connect_timeout_ms, 100, 600'000},
+    {"SPANRING_BATCH_TIMEOUT_MS", &Options::batch_timeout_ms, 100, 3'600'000},
+    {"SPANRING_RETRY_MAX_MS", &Options::retry_max_ms, 10, 600'000},
+    {"SPANRING_IDLE_DISCONNECT_MS", &Options::idle_disconnect_ms, 100, 86'400'000},
+    {"SPANRING_EXIT_TIMEOUT_MS", &Options::exit_timeout_ms, 0, 600'000},
+};
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::optional<bool> ParseSwitch(std::string_view text) {
+  const std::string word = absl::AsciiStrToLower({text.data(), text.size()});
+  if (word == "true" || word == "1" || word == "yes" || word == "on") return true;
+  if (word.empty() || word == "false" || word == "0" || word == "no" || word == "off") return false;
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> ParseNumber(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+void ReadNumber(const Setting& setting, Options& options) {
+  const std::string text = Variable(setting.name);
+  if (text.empty()) return;
+  const auto number = ParseNumber(text);
+  if (number && *number >= setting.least && *number <= setting.most) {
+    options.*setting.field = *number;
+  } else if (options.enabled) {  // What is wrong with settings that are not used is nobody's concern.
+    base::LogError(absl::StrCat(setting.name, "=", text, " is not a number from ", setting.least,
+                                " to ", setting.most, "; ", options.*setting.field, " is used"));
+  }
+}
+
+void ReadLog(Options& options) {
+  const std::string word = absl::AsciiStrToLower(Variable("SPANRING_LOG"));
+  options.log_errors = word != "off";
+  options.log_info = word == "info";
+  if (!word.empty() && word != "off" && word != "info" && word != "error") {
+    base::LogError(absl::StrCat("SPANRING_LOG=", word, " is none of error, info, off; error is used"));
+  }
+}
+
+}  // namespace
+
+Options Options::FromEnvironment() {
+  Options options;
+  ReadLog(options);
+  base::ConfigureLog(options);  // So that the warnings below go where they are wanted.
+  const std::string enabled = Variable("ENABLE_DB_TRACING");
+  const std::optional<bool> on = ParseSwitch(enabled);
+  options.enabled = on.value_or(false);
+  if (!on) {
+    base::LogError(absl::StrCat("ENABLE_DB_TRACING=", enabled,
+                                " is none of true, 1, yes, on, false, 0, no, off; tracing is off"));
+  }
+  options.database_url = Variable("DATABASE_URL");
+  if (std::string service = Variable("OTEL_SERVICE_NAME"); !service.empty()) {
+    options.service_name = std::move(service);
+  }
+  for (const Setting& setting : kSettings) ReadNumber(setting, options);
+  return options;
+}
+
+namespace runtime {
+
+Options Clamp(Options options) {
+  for (const Setting& setting : kSettings) {
+    std::uint64_t& value = options.*setting.field;
+    value = std::clamp(value, setting.least, setting.most);
+  }
+  return options;
+}
+
+}  // namespace runtime
+}  // namespace spanring

@@ -1,0 +1,160 @@
+// The process-wide calls of spanring/internal/runtime_api.h: decide, start, stop, fork and exit.
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+
+#include "base/log.h"
+#include "pg/session.h"
+#include "platform/signals.h"
+#include "ring/recorder.h"
+#include "runtime/clamp.h"
+#include "runtime/runtime.h"
+#include "spanring/internal/runtime_api.h"
+
+namespace spanring::internal {
+namespace {
+
+using runtime::Runtime;
+
+// Held for moments only, and by fork: a child never inherits it locked.
+constinit std::mutex g_life_mutex;
+// Never freed. acquire/release: whoever sees the pointer sees the runtime whole.
+constinit std::atomic<Runtime*> g_runtime{nullptr};
+// What the tracer was last started with, for the child of a fork. Under g_life_mutex; a pointer, so
+// that no destructor runs at exit.
+Options* g_options = nullptr;
+
+Runtime* CurrentRuntime() noexcept { return g_runtime.load(std::memory_order_acquire); }
+
+void SetMode(Mode mode) noexcept {
+  // relaxed: as said at g_mode.
+  g_mode.store(mode, std::memory_order_relaxed);
+}
+Mode GetMode() noexcept { return g_mode.load(std::memory_order_relaxed); }
+
+void BeforeFork() { g_life_mutex.lock(); }
+void InParent() { g_life_mutex.unlock(); }
+void InChild() {
+  // Everything of the parent's runtime stays as it is, unreachable: its threads do not exist here, and
+  // its locks may be held by them. The next span starts a runtime of the child's own.
+  g_runtime.store(nullptr, std::memory_order_relaxed);
+  ring::ForgetAfterFork();
+  pg::CloseSocketAfterFork();
+  if (GetMode() == Mode::kOn) SetMode(Mode::kUndecided);
+  g_life_mutex.unlock();
+}
+
+void AtExit() {
+  if (Runtime* runtime = CurrentRuntime(); runtime != nullptr) {
+    absl::Duration timeout;
+    {
+      const std::lock_guard lock(g_life_mutex);
+      timeout = absl::Milliseconds(g_options->exit_timeout_ms);
+    }
+    // The log has said what could not be delivered.
+    runtime->Shutdown(timeout).IgnoreError();
+  }
+}
+
+void InstallHooksOnce() {
+  static const bool installed = [] {
+    pthread_atfork(BeforeFork, InParent, InChild);
+    std::atexit(AtExit);
+    return true;
+  }();
+  static_cast<void>(installed);
+}
+
+// Requires g_life_mutex.
+absl::Status StartLocked(const Options& wanted) {
+  Runtime* runtime = CurrentRuntime();
+  if (runtime != nullptr && runtime->running()) {
+    return absl::AlreadyExistsError("the tracer is running; Shutdown it first");
+  }
+  // Off means off: not even a hook or a copy of the options is left behind.
+  if (!wanted.enabled) {
+    SetMode(Mode::kOff);
+    return absl::OkStatus();
+  }
+  InstallHooksOnce();
+  const Options options = runtime::Clamp(wanted);
+  delete std::exchange(g_options, new Options(options));
+  if (runtime == nullptr) {
+    runtime = new Runtime(options);
+    ring::SetRegistry(runtime->registry());
+    g_runtime.store(runtime, std::memory_order_release);
+  }
+  const absl::Status status = runtime->Start(options);
+  if (status.ok()) {
+    SetMode(Mode::kOn);
+  } else if (!absl::IsAlreadyExists(status)) {
+    SetMode(Mode::kOff);
+  }
+  return status;
+}
+
+}  // namespace
+
+bool DecideFromEnvironment() noexcept {
+  if (GetMode() != Mode::kUndecided) return GetMode() == Mode::kOn;
+  const platform::SignalBlock no_signals;
+  try {
+    const std::lock_guard lock(g_life_mutex);
+    if (GetMode() == Mode::kUndecided) {
+      const absl::Status status =
+          StartLocked(g_options != nullptr ? Options(*g_options) : Options::FromEnvironment());
+      if (!status.ok()) base::LogError(std::string("tracing is off: ") + status.ToString());
+    }
+  } catch (...) {  // No memory, not even for the options.
+    SetMode(Mode::kOff);
+  }
+  return GetMode() == Mode::kOn;
+}
+
+absl::Status Start(const Options& options) {
+  const platform::SignalBlock no_signals;
+  try {
+    const std::lock_guard lock(g_life_mutex);
+    return StartLocked(options);
+  } catch (const std::exception& e) {
+    return absl::ResourceExhaustedError(e.what());
+  }
+}
+
+absl::Status SetEnabled(bool enabled) {
+  const platform::SignalBlock no_signals;
+  const std::lock_guard lock(g_life_mutex);
+  Runtime* runtime = CurrentRuntime();
+  if (runtime == nullptr || !runtime->running()) {
+    return absl::FailedPreconditionError("the tracer is not running; Start it first");
+  }
+  SetMode(enabled ? Mode::kOn : Mode::kOff);
+  return absl::OkStatus();
+}
+
+absl::Status Flush(absl::Duration timeout) {
+  Runtime* runtime = CurrentRuntime();
+  if (runtime == nullptr) return absl::FailedPreconditionError("tracing is off");
+  return runtime->Flush(timeout);
+}
+
+absl::Status Shutdown(absl::Duration timeout) {
+  Runtime* runtime = CurrentRuntime();
+  if (runtime == nullptr) {
+    // Nothing runs; from now on nothing starts by itself either.
+    SetMode(Mode::kOff);
+    return absl::OkStatus();
+  }
+  return runtime->Shutdown(timeout);
+}
+
+Stats GetStats() noexcept {
+  Runtime* runtime = CurrentRuntime();
+  return runtime == nullptr ? Stats() : runtime->GetStats();
+}
+
+}  // namespace spanring::internal
