@@ -1,0 +1,153 @@
+-- Each span of an execution, with what is unusual about it. A span can have several reasons.
+--
+--   slow      longer than 3 times the average of other executions' completed spans
+--   gap       more than 5 s between services that no span covers; it stands at the span that ended
+--             last before it, or, where nothing came before, at the span that it delays
+--   failed    status failed or timeout
+--   unended   status started: no end was ever seen
+CREATE OR REPLACE FUNCTION diagnose_execution_trace(p_execution_id bigint)
+RETURNS TABLE (
+    service text,
+    operation text,
+    started_at timestamptz,
+    completed_at timestamptz,
+    duration_ms integer,
+    gap_after_ms integer,
+    status text,
+    error_message text,
+    is_anomaly boolean,
+    anomaly_reason text,
+    span_id uuid,
+    trace_id uuid,
+    depth integer,
+    gap_before_ms integer,
+    self_time_ms integer,
+    baseline_ms numeric,
+    baseline_samples bigint,
+    baseline_note text,
+    error_type text
+)
+LANGUAGE plpgsql
+STABLE
+PARALLEL SAFE
+SET search_path FROM CURRENT
+SET enable_nestloop = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_limits record;
+BEGIN
+    SELECT * INTO v_limits FROM trace_limits();
+    RETURN QUERY
+    WITH tree AS MATERIALIZED (
+        SELECT * FROM trace_tree(p_execution_id)
+    ),
+    baselines AS MATERIALIZED (
+        SELECT *
+        FROM trace_baselines(
+            p_execution_id,
+            (SELECT array_agg(DISTINCT trace_id) FROM tree),
+            (SELECT array_agg(service ORDER BY service, operation)
+             FROM (SELECT DISTINCT service, operation FROM tree) AS names),
+            (SELECT array_agg(operation ORDER BY service, operation)
+             FROM (SELECT DISTINCT service, operation FROM tree) AS names),
+            (SELECT min(started_at) FROM tree)
+        )
+    ),
+    -- A span opens at most one gap: what follows the last of several siblings to end.
+    gaps_after AS (
+        SELECT gap_before_row AS row_order, gap_before_ns AS gap_ns, row_order AS to_row,
+            false AS is_tail
+        FROM tree
+        WHERE gap_before_row IS DISTINCT FROM parent_row
+        UNION ALL
+        SELECT tail_gap_row, tail_gap_ns, row_order, true FROM tree
+    ),
+    facts AS (
+        SELECT
+            tree.*,
+            CASE WHEN tree.gap_before_row = tree.parent_row THEN tree.gap_before_ns END AS lead_ns,
+            above.service AS above_service,
+            above.operation AS above_operation,
+            coalesce(after.gap_ns, 0) AS after_ns,
+            next.service AS next_service,
+            next.operation AS next_operation,
+            after.is_tail,
+            baselines.baseline_ns,
+            coalesce(baselines.baseline_samples, 0) AS samples
+        FROM tree
+        LEFT JOIN tree AS above ON above.row_order = tree.parent_row
+        LEFT JOIN gaps_after AS after ON after.row_order = tree.row_order
+        LEFT JOIN tree AS next ON next.row_order = after.to_row
+        LEFT JOIN baselines
+            ON baselines.service = tree.service AND baselines.operation = tree.operation
+    ),
+    judged AS (
+        SELECT
+            *,
+            concat_ws(
+                '; ',
+                CASE status
+                    WHEN 'failed' THEN
+                        concat_ws(': ', 'failed', coalesce(error_type, left(error_message, 200)))
+                    WHEN 'timeout' THEN
+                        concat_ws(': ', 'timeout', coalesce(error_type, left(error_message, 200)))
+                    WHEN 'started' THEN 'never ended'
+                END,
+                CASE
+                    WHEN samples >= v_limits.minimum_samples
+                        AND duration_ns > v_limits.slow_factor * baseline_ns THEN
+                        format(
+                            'slow: %s ms, %s times the average of %s ms over %s spans of other '
+                            'executions',
+                            round(duration_ns / 1e6, 1),
+                            CASE WHEN baseline_ns > 0
+                                THEN round(duration_ns / baseline_ns, 1)::text ELSE 'many' END,
+                            round(baseline_ns / 1e6, 1), samples)
+                END,
+                CASE
+                    WHEN lead_ns > v_limits.gap_ns AND above_service <> service THEN
+                        format(
+                            'gap of %s s before it, since the start of %s',
+                            round(lead_ns / 1e9, 1), trace_label(above_service, above_operation))
+                END,
+                CASE
+                    WHEN after_ns > v_limits.gap_ns AND next_service <> service THEN
+                        format(
+                            'gap of %s s after it, until the %s of %s',
+                            round(after_ns / 1e9, 1), CASE WHEN is_tail THEN 'end' ELSE 'start' END,
+                            trace_label(next_service, next_operation))
+                END
+            ) AS reason
+        FROM facts
+    )
+    SELECT
+        service, operation, started_at, completed_at, duration_ms,
+        least(round(after_ns / 1e6), 2147483647)::integer,
+        status, error_message,
+        reason <> '',
+        nullif(reason, ''),
+        span_id, trace_id, depth,
+        least(round(gap_before_ns / 1e6), 2147483647)::integer,
+        CASE WHEN self_time_ns IS NOT NULL
+            THEN least(round(self_time_ns / 1e6), 2147483647)::integer END,
+        round(baseline_ns / 1e6, 3),
+        samples,
+        CASE WHEN samples < v_limits.minimum_samples
+            THEN format(
+                'insufficient history: %s spans of other executions, %s needed',
+                samples, v_limits.minimum_samples)
+        END,
+        error_type
+    FROM judged
+    ORDER BY row_order;
+END
+$$;
+
+COMMENT ON FUNCTION diagnose_execution_trace(bigint) IS
+    'The execution''s spans in display order, with gaps, self time, the average of other '
+    'executions, and what is unusual: slow, gap between services, failed or timeout, never ended. '
+    'No row: no span is recorded for the execution.';
+
+REVOKE ALL ON FUNCTION diagnose_execution_trace(bigint) FROM PUBLIC;

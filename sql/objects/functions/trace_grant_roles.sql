@@ -1,0 +1,62 @@
+-- Creates the two group roles where that is allowed, and grants them what they need. Rerunnable:
+-- whoever created the roles later calls it once more as the owner of the tables.
+CREATE OR REPLACE FUNCTION trace_grant_roles()
+RETURNS void
+LANGUAGE plpgsql
+VOLATILE
+PARALLEL UNSAFE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    v_schema text := current_schema();
+    v_role   text;
+    v_object text;
+BEGIN
+    FOREACH v_role IN ARRAY ARRAY['spanring_reader', 'spanring_writer'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = v_role);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
+        EXCEPTION
+            -- Roles belong to the whole server: another database may be migrated right now.
+            WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            WHEN insufficient_privilege THEN
+                RAISE INFO 'role % was skipped: % may not create roles; create it as a superuser, '
+                    'then run SELECT %.trace_grant_roles()',
+                    v_role, current_user, quote_ident(v_schema);
+        END;
+    END LOOP;
+
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'spanring_writer') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO spanring_writer', v_schema);
+        GRANT INSERT ON trace_spans TO spanring_writer;
+        GRANT USAGE ON SEQUENCE trace_spans_id_seq TO spanring_writer;
+        GRANT SELECT, INSERT ON trace_batches TO spanring_writer;
+        GRANT SELECT, INSERT, UPDATE ON trace_writers TO spanring_writer;
+        GRANT EXECUTE ON FUNCTION trace_ensure_partitions(integer) TO spanring_writer;
+    END IF;
+
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'spanring_reader') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO spanring_reader', v_schema);
+        FOREACH v_object IN ARRAY ARRAY[
+            'spanring_migrations', 'trace_batches', 'trace_partitions', 'trace_spans',
+            'trace_spans_health', 'trace_waterfall', 'trace_writers'
+        ] LOOP
+            EXECUTE format('GRANT SELECT ON %I TO spanring_reader', v_object);
+        END LOOP;
+        FOREACH v_object IN ARRAY ARRAY[
+            'diagnose_execution_trace', 'find_similar_traces', 'identify_root_cause',
+            'trace_baselines', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
+            'trace_tree'
+        ] LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
+        END LOOP;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION trace_grant_roles() IS
+    'Creates the group roles spanring_writer and spanring_reader where the caller may, and grants '
+    'them their rights; for the owner of the tables.';
+
+REVOKE ALL ON FUNCTION trace_grant_roles() FROM PUBLIC;

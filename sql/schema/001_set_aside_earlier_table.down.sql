@@ -1,0 +1,1 @@
+-- The earlier table has given its rows to trace_spans; there is nothing to put back.

@@ -1,0 +1,1 @@
+-- The rows stay where they are; 002 drops them with their table.
