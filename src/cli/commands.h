@@ -1,0 +1,41 @@
+// The commands, one function each. They ask the database and format; they do not compute.
+// Threads: one at a time, on the main thread.
+// Memory: nothing is kept.
+// Errors: StatusOr<int>: the exit code, or a Status that main prints in one line.
+// Design: docs/architecture.md
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/context.h"
+#include "cli/database.h"
+
+namespace spanring::cli {
+
+[[nodiscard]] absl::StatusOr<int> DevUp(const Context& context);
+[[nodiscard]] absl::StatusOr<int> DevDown(const Context& context);
+[[nodiscard]] absl::StatusOr<int> DevStatus(const Context& context);
+// Replaces this process by psql; comes back only on failure.
+[[nodiscard]] absl::StatusOr<int> DevPsql(const Context& context,
+                                          const std::vector<std::string>& arguments);
+
+[[nodiscard]] absl::StatusOr<int> MigrateUp(const Context& context);
+[[nodiscard]] absl::StatusOr<int> MigrateDown(const Context& context, int to_version,
+                                              bool drop_data);
+[[nodiscard]] absl::StatusOr<int> MigrateStatus(const Context& context);
+
+[[nodiscard]] absl::StatusOr<int> Waterfall(const Context& context, std::int64_t execution_id);
+[[nodiscard]] absl::StatusOr<int> Diagnose(const Context& context, std::int64_t execution_id);
+[[nodiscard]] absl::StatusOr<int> RootCause(const Context& context, std::int64_t execution_id);
+[[nodiscard]] absl::StatusOr<int> Similar(const Context& context, std::int64_t execution_id,
+                                          int limit);
+
+[[nodiscard]] absl::StatusOr<int> Health(const Context& context);
+[[nodiscard]] absl::StatusOr<int> Retain(const Context& context, int days);
+[[nodiscard]] absl::StatusOr<int> Doctor(const Context& context);
+[[nodiscard]] absl::StatusOr<int> Demo(const Context& context, const std::string& runner);
+
+}  // namespace spanring::cli

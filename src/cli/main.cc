@@ -1,0 +1,206 @@
+// The program `spanring`: parses the command line, runs one command, turns a Status into one line.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/context.h"
+#include "pg/client.h"
+
+namespace spanring::cli {
+namespace {
+
+constexpr char kHelp[] = R"(spanring: why did this execution fail? Traces that live in PostgreSQL.
+
+Usage: spanring [OPTIONS] COMMAND
+
+Ask
+  waterfall ID            an execution's spans as a tree on a time axis
+  diagnose ID             each operation against its baseline, gaps, anomalies
+  root-cause ID           what failed, where, the evidence, what to do
+  similar ID [--limit N]  executions that went alike
+Look after
+  health                  sizes, counts, writers, drops by reason
+  doctor                  why are no spans arriving? each cause with what to do
+  migrate [up|status]     bring the schema up to this program
+  migrate down --to N --drop-data
+  retain --days N         remove what is older
+Try
+  demo                    the whole way once, in a private PostgreSQL
+  dev up|down|status|psql a private PostgreSQL on a Unix socket, for development
+
+Options
+  -d, --database URL      else DATABASE_URL, else PG* variables, else the one of `dev up`;
+                          a plain name is a database of the one of `dev up`
+  --json                  the same answer as JSON
+  --color WHEN            auto, always or never; NO_COLOR is honoured
+  --width N               columns (default: the terminal's, else 100)
+  --state DIR             folder of the private PostgreSQL (SPANRING_STATE_DIR)
+  --version, --help       COMMAND --help tells more
+
+Examples
+  spanring demo
+  spanring root-cause 2193 -d spanring_demo
+  spanring diagnose 2193 --json | jq '.[] | select(.is_anomaly)'
+Exit status: 0 fine; 1 not found or problems found; 2 usage; 3 no database or no schema.
+)";
+
+// The command chosen on the line; CLI11's callbacks only note it.
+using Command = std::function<absl::StatusOr<int>(const Context&)>;
+
+struct Arguments {
+  std::int64_t id = 0;
+  int limit = 5;
+  int days = 0;
+  int to_version = 0;
+  bool drop_data = false;
+  std::string runner;
+  std::vector<std::string> sql;
+  std::vector<std::string> psql;
+};
+
+CLI::App* AddCommand(CLI::App* parent, const char* name, const char* what, Command* chosen,
+                     Command command) {
+  CLI::App* app = parent->add_subcommand(name, what);
+  app->fallthrough();
+  app->callback([chosen, command = std::move(command)] {
+    if (!*chosen) *chosen = command;
+  });
+  return app;
+}
+
+void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
+  using Question = absl::StatusOr<int> (*)(const Context&, std::int64_t);
+  const auto add = [&](const char* name, const char* what, Question question) {
+    AddCommand(
+        app, name, what, chosen,
+        [arguments, question](const Context& context) { return question(context, arguments->id); })
+        ->add_option("ID", arguments->id, "execution id")
+        ->required();
+  };
+  add("waterfall", "An execution's spans as a tree on a time axis", Waterfall);
+  add("diagnose", "Each operation against its baseline, gaps, anomalies", Diagnose);
+  add("root-cause", "What failed, where, the evidence, what to do", RootCause);
+  CLI::App* similar = AddCommand(app, "similar", "Executions that went alike", chosen,
+                                 [arguments](const Context& context) {
+                                   return Similar(context, arguments->id, arguments->limit);
+                                 });
+  similar->add_option("ID", arguments->id, "execution id")->required();
+  similar->add_option("--limit", arguments->limit, "at most so many (5)")
+      ->check(CLI::Range(1, 10000));
+}
+
+void AddDev(CLI::App* app, Arguments* arguments, Command* chosen) {
+  CLI::App* dev = app->add_subcommand("dev", "A private PostgreSQL on a Unix socket");
+  dev->fallthrough()->require_subcommand(1);
+  AddCommand(dev, "up", "Make it where there is none, and start it", chosen, DevUp);
+  AddCommand(dev, "down", "Stop it; its data stay", chosen, DevDown);
+  AddCommand(dev, "status", "Say whether it runs and how to reach it", chosen, DevStatus);
+  CLI::App* psql = AddCommand(dev, "psql", "psql in it", chosen, [arguments](const Context& c) {
+    std::vector<std::string> command;
+    for (const std::string& sql : arguments->sql) command.insert(command.end(), {"-c", sql});
+    command.insert(command.end(), arguments->psql.begin(), arguments->psql.end());
+    return DevPsql(c, command);
+  });
+  psql->add_option("-c,--command", arguments->sql, "run this and end")->expected(1)->take_all();
+  psql->add_option("ARGS", arguments->psql, "for psql, behind --");
+}
+
+void AddCare(CLI::App* app, Arguments* arguments, Command* chosen) {
+  AddCommand(app, "health", "Sizes, counts, writers, drops by reason", chosen, Health);
+  AddCommand(app, "doctor", "Why are no spans arriving?", chosen, Doctor);
+  AddCommand(app, "retain", "Remove what is older", chosen,
+             [arguments](const Context& context) { return Retain(context, arguments->days); })
+      ->add_option("--days", arguments->days, "keep so many days")
+      ->required()
+      ->check(CLI::Range(1, 36500));
+  AddCommand(app, "demo", "The whole way once", chosen, [arguments](const Context& context) {
+    return Demo(context, arguments->runner);
+  })->add_option("--runner", arguments->runner, "the sample runner's path");
+  // Subcommands' callbacks run first: `up` without a word.
+  CLI::App* migrate =
+      AddCommand(app, "migrate", "Bring the schema up to this program", chosen, MigrateUp);
+  migrate->require_subcommand(0, 1);
+  AddCommand(migrate, "up", "Apply what is pending", chosen, MigrateUp);
+  AddCommand(migrate, "status", "What is applied", chosen, MigrateStatus);
+  CLI::App* down = AddCommand(
+      migrate, "down", "Take migrations back", chosen, [arguments](const Context& context) {
+        return MigrateDown(context, arguments->to_version, arguments->drop_data);
+      });
+  down->add_option("--to", arguments->to_version, "the version to go back to; 0 takes all back")
+      ->required()
+      ->check(CLI::Range(0, 100000));
+  down->add_flag("--drop-data", arguments->drop_data, "yes, the spans in it may go");
+}
+
+void AddGlobalOptions(CLI::App* app, GlobalOptions* options) {
+  app->add_option("-d,--database", options->database, "connection string, URL or name");
+  app->add_flag("--json", options->json, "the answer as JSON");
+  app->add_option("--color", options->color, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  app->add_option("--width", options->width, "columns")->check(CLI::Range(40, 1000));
+  app->add_option("--state", options->state_dir, "folder of the private PostgreSQL");
+}
+
+// What CLI11 has to say, on one line.
+int UsageError(const std::string& message) {
+  PrintNote(pg::OneLine(message) + ": see spanring --help");
+  return kExitUsage;
+}
+
+// The subcommand whose --help was asked for: the deepest that was named.
+const CLI::App* Named(const CLI::App* app) {
+  const std::vector<const CLI::App*> below =
+      app->get_subcommands([](const CLI::App* sub) { return sub->parsed(); });
+  return below.empty() ? app : Named(below.front());
+}
+
+int Run(int argc, char** argv) {
+  Context context;
+  Arguments arguments;
+  Command chosen;
+  context.options.state_dir = DefaultStateDir();
+  CLI::App app("traces that live in PostgreSQL", "spanring");
+  app.set_version_flag("--version", absl::StrCat("spanring ", SPANRING_VERSION));
+  app.require_subcommand(1);
+  AddGlobalOptions(&app, &context.options);
+  AddQuestions(&app, &arguments, &chosen);
+  AddDev(&app, &arguments, &chosen);
+  AddCare(&app, &arguments, &chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const CLI::App* named = Named(&app);
+    std::fputs(named == &app ? kHelp : named->help().c_str(), stdout);
+    return kExitOk;
+  } catch (const CLI::CallForVersion& version) {
+    Print(version.what());
+    return kExitOk;
+  } catch (const CLI::ParseError& error) {
+    if (argc <= 1) std::fputs(kHelp, stderr);
+    if (argc <= 1) return kExitUsage;
+    const std::vector<std::string> unknown = app.remaining();
+    const bool no_command = app.get_subcommands().empty() && !unknown.empty();
+    return UsageError(no_command ? "unknown command or option: " + unknown.front() : error.what());
+  }
+  const char* invoked_as = std::getenv("SPANRING_INVOKED_AS");
+  context.invoked_as = invoked_as != nullptr && invoked_as[0] != '\0' ? invoked_as : argv[0];
+  context.style = Style::FromMode(context.options.color, STDOUT_FILENO);
+  context.width = ChooseWidth(context.options.width, STDOUT_FILENO);
+  context.progress = isatty(STDERR_FILENO) == 1;
+  setenv("PGCONNECT_TIMEOUT", "10", /*replace=*/0);
+  const absl::StatusOr<int> code = chosen(context);
+  if (code.ok()) return std::fflush(stdout) == 0 ? *code : kExitBadAnswer;
+  PrintNote(std::string(code.status().message()));
+  return ExitCodeOf(code.status());
+}
+
+}  // namespace
+}  // namespace spanring::cli
+
+int main(int argc, char** argv) { return spanring::cli::Run(argc, argv); }
