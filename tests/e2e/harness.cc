@@ -1,0 +1,162 @@
+#include "e2e/harness.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "schema/migrator.h"
+
+namespace spanring::test {
+namespace {
+
+std::mutex g_log_mutex;
+std::vector<std::string> g_log_lines;
+
+void KeepLine(LogLevel /*level*/, std::string_view line) {
+  const std::lock_guard lock(g_log_mutex);
+  g_log_lines.emplace_back(line);
+}
+
+[[noreturn]] void Fail(const std::string& what) { throw std::runtime_error(what); }
+
+}  // namespace
+
+double Scale() {
+  const char* text = std::getenv("SPANRING_TEST_SCALE");
+  if (text != nullptr && *text != '\0') return std::strtod(text, nullptr);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return 0.02;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  return 0.02;
+#endif
+#endif
+  return 1;
+}
+
+RunningTracer::RunningTracer(const std::string& conninfo, const Adjust& adjust)
+    : before_(tracer_.GetStats()) {
+  ClearLog();
+  Options options;
+  options.enabled = true;
+  options.database_url = conninfo;
+  options.service_name = "e2e";
+  options.log_sink = KeepLine;
+  options.log_info = true;
+  options.retry_max_ms = 500;
+  options.exit_timeout_ms = 0;
+  if (adjust) adjust(options);
+  if (const absl::Status status = Tracer::Start(options); !status.ok()) Fail(status.ToString());
+}
+
+RunningTracer::~RunningTracer() { tracer_.Shutdown(absl::Seconds(5)).IgnoreError(); }
+
+Stats RunningTracer::Counted() const {
+  Stats stats = tracer_.GetStats();
+  stats.started -= before_.started;
+  stats.persisted -= before_.persisted;
+  stats.journalled -= before_.journalled;
+  stats.open -= before_.open;
+  stats.dropped -= before_.dropped;
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    stats.dropped_by_reason[i] -= before_.dropped_by_reason[i];
+  }
+  stats.misuses -= before_.misuses;
+  stats.persist_failures -= before_.persist_failures;
+  return stats;
+}
+
+void RunningTracer::Record(int count, std::string_view operation) {
+  for (int i = 0; i < count; ++i) tracer_.StartSpan("e2e", operation).Complete();
+}
+
+std::vector<std::string> LogLines() {
+  const std::lock_guard lock(g_log_mutex);
+  return g_log_lines;
+}
+
+void ClearLog() {
+  const std::lock_guard lock(g_log_mutex);
+  g_log_lines.clear();
+}
+
+int LinesWith(std::string_view text) {
+  int count = 0;
+  for (const std::string& line : LogLines()) count += line.find(text) != std::string::npos ? 1 : 0;
+  return count;
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+pg::Connection ConnectTo(const std::string& conninfo) {
+  auto connection = pg::Connect(conninfo, "spanring test");
+  if (!connection.ok()) Fail(connection.status().ToString());
+  return *std::move(connection);
+}
+
+std::string ValueOf(PGconn* connection, const std::string& sql) {
+  const auto result = pg::Query(connection, sql);
+  if (!result.ok()) Fail(absl::StrCat(result.status().ToString(), "\nin: ", sql));
+  if (PQntuples(result->get()) != 1) Fail("not one row: " + sql);
+  if (PQgetisnull(result->get(), 0, 0) != 0) return "<null>";
+  return std::string(pg::Cell(result->get(), 0, 0));
+}
+
+std::int64_t NumberOf(PGconn* connection, const std::string& sql) {
+  return std::strtoll(ValueOf(connection, sql).c_str(), nullptr, 10);
+}
+
+dev::TemporaryServer OwnServer(std::vector<std::string> hba_lines,
+                               std::vector<std::string> settings) {
+  auto server = dev::TemporaryServer::Create(
+      {.durable = false, .hba_lines = std::move(hba_lines), .settings = std::move(settings)});
+  if (!server.ok()) Fail(server.status().ToString());
+  return *std::move(server);
+}
+
+void Migrate(const std::string& conninfo) {
+  const auto report = schema::Up(ConnectTo(conninfo).get());
+  if (!report.ok()) Fail(report.status().ToString());
+}
+
+void ExpectIdentity(const Stats& stats) {
+  EXPECT_EQ(stats.started, stats.persisted + stats.journalled + stats.open + stats.dropped);
+  std::uint64_t by_reason = 0;
+  for (const std::uint64_t n : stats.dropped_by_reason) by_reason += n;
+  EXPECT_EQ(stats.dropped, by_reason);
+}
+
+void ExpectDatabaseAgrees(PGconn* connection, const RunningTracer& tracer) {
+  const Stats stats = tracer.Counted();
+  ExpectIdentity(stats);
+  const auto number = [&](const std::string& sql) {
+    return static_cast<std::uint64_t>(NumberOf(connection, sql));
+  };
+  EXPECT_EQ(number("SELECT count(*) FROM trace_spans"), stats.persisted);
+  EXPECT_EQ(number("SELECT count(DISTINCT span_id) FROM trace_spans"), stats.persisted);
+  // The row of a writer counts from the start of its process.
+  const Stats whole = Tracer().GetStats();
+  const std::string row = " FROM trace_writers ORDER BY last_seen_at DESC LIMIT 1";
+  EXPECT_EQ(number("SELECT count(*) FROM trace_writers"), 1U);
+  EXPECT_EQ(number("SELECT spans_started" + row), whole.started);
+  EXPECT_EQ(number("SELECT spans_persisted" + row), whole.persisted);
+  EXPECT_EQ(number("SELECT spans_dropped" + row), whole.dropped);
+  const auto drops = nlohmann::json::parse(ValueOf(connection, "SELECT drops" + row));
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    const std::string name(DropReasonName(static_cast<DropReason>(i)));
+    EXPECT_EQ(drops.value(name, std::uint64_t{0}), whole.dropped_by_reason[i]) << name;
+  }
+}
+
+}  // namespace spanring::test

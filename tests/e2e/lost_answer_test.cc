@@ -1,0 +1,60 @@
+// Fault: the batch is committed, and the server's answer never arrives. Sent again, it must not
+// arrive twice, and what was refused must stay counted as refused.
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "e2e/cutting_proxy.h"
+#include "e2e/harness.h"
+
+namespace spanring::test {
+namespace {
+
+class LostAnswer : public testing::Test {
+ protected:
+  LostAnswer() { Migrate(server_->conninfo()); }
+
+  std::string ThroughProxy() const {
+    return absl::StrCat(conninfo_, " host='", proxy_.folder(), "'");
+  }
+  pg::Connection Direct() const { return ConnectTo(conninfo_); }
+
+  dev::TemporaryServer server_ = OwnServer();
+  const std::string conninfo_ = server_->conninfo();
+  CuttingProxy proxy_{server_->socket_folder() + "/.s.PGSQL.5432"};
+};
+
+TEST_F(LostAnswer, CommittedBatchIsNotSentTwice) {
+  proxy_.CutAt("COPY ", 5);
+  RunningTracer tracer(ThroughProxy(), [](Options& o) { o.batch_rows = 100; });
+  tracer.Record(1000);
+  const absl::Status flushed = tracer.Flush();
+  EXPECT_TRUE(flushed.ok()) << flushed;
+  EXPECT_EQ(proxy_.cuts_left(), 0);
+  EXPECT_GE(tracer.Counted().persist_failures, 5U);
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  EXPECT_EQ(tracer.Counted().persisted, 1000U);
+  ExpectDatabaseAgrees(Direct().get(), tracer);
+}
+
+TEST_F(LostAnswer, RowsRefusedInACommittedBatchStayRefused) {
+  ASSERT_TRUE(pg::Execute(Direct().get(),
+                          "ALTER TABLE trace_spans ADD CONSTRAINT no_curses"
+                          " CHECK (operation <> 'curse')")
+                  .ok());
+  proxy_.CutAt("COMMIT", 1);
+  RunningTracer tracer(ThroughProxy());
+  tracer.Record(500);
+  tracer.Record(3, "curse");
+  tracer.Record(500);
+  const absl::Status flushed = tracer.Flush();
+  EXPECT_TRUE(absl::IsDataLoss(flushed)) << flushed;
+  EXPECT_EQ(proxy_.cuts_left(), 0);
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  EXPECT_EQ(tracer.Counted().persisted, 1000U);
+  EXPECT_EQ(tracer.Counted().dropped_by_reason[static_cast<std::size_t>(DropReason::kRejected)],
+            3U);
+  ExpectDatabaseAgrees(Direct().get(), tracer);
+}
+
+}  // namespace
+}  // namespace spanring::test

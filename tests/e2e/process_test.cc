@@ -1,0 +1,189 @@
+// Programs of their own: how they end and fork, and the programs that the docs show.
+#include "dev/process.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "e2e/harness.h"
+#include "support/database.h"
+
+namespace spanring::test {
+namespace {
+
+using nlohmann::json;
+
+// Runs the program that the environment variable names, traced into `database` unless that is null.
+dev::Finished RunProgram(const char* variable, const TestDatabase* database,
+                         const std::string& argument = "") {
+  const char* program = std::getenv(variable);
+  if (program == nullptr) throw std::runtime_error(absl::StrCat(variable, " is not set"));
+  dev::Command command;
+  command.arguments = {program};
+  if (!argument.empty()) command.arguments.push_back(argument);
+  command.environment = {"SPANRING_EXIT_TIMEOUT_MS=60000"};
+  if (database != nullptr) {
+    command.environment.push_back("ENABLE_DB_TRACING=true");
+    command.environment.push_back("DATABASE_URL=" + database->conninfo());
+  }
+  auto finished = dev::Run(command, dev::IdentityOf(getuid(), getgid()));
+  if (!finished.ok()) throw std::runtime_error(finished.status().ToString());
+  return *std::move(finished);
+}
+
+dev::Finished RunTracedProgram(const TestDatabase& database, const std::string& mode) {
+  dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", &database, mode);
+  EXPECT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_EQ(database.Value("SELECT count(*) = count(DISTINCT span_id) FROM trace_spans"), "t");
+  return finished;
+}
+
+std::string Count(const TestDatabase& database, const std::string& operation) {
+  return database.Value("SELECT count(*) FROM trace_spans WHERE operation = $1", {operation});
+}
+
+TEST(Process, SpansOfAProgramThatJustEndsArrive) {
+  const TestDatabase database;
+  const dev::Finished finished = RunTracedProgram(database, "end");
+  EXPECT_EQ(finished.output, "");
+  EXPECT_EQ(Count(database, "main"), "500");
+  EXPECT_EQ(Count(database, "atexit"), "10");
+  EXPECT_EQ(Count(database, "thread_local"), "100");
+  EXPECT_EQ(Count(database, "static"), "0");
+  EXPECT_EQ(
+      database.Value("SELECT spans_persisted FROM trace_writers WHERE stopped_at IS NOT NULL"),
+      "610");
+}
+
+TEST(Process, ParentAndChildOfAForkPersistTheirOwnSpansOnce) {
+  const TestDatabase database;
+  const dev::Finished finished = RunTracedProgram(database, "fork");
+  EXPECT_EQ(finished.output, "");
+  EXPECT_EQ(Count(database, "parent"), "400");
+  EXPECT_EQ(Count(database, "held"), "1");
+  EXPECT_EQ(Count(database, "child"), "200");
+  EXPECT_EQ(database.Value("SELECT string_agg(spans_started || ' ' || spans_persisted, ', '"
+                           " ORDER BY spans_started) FROM trace_writers"),
+            "200 200, 401 401");
+  EXPECT_EQ(database.Value("SELECT count(DISTINCT pid) FROM trace_writers"), "2");
+}
+
+TEST(Process, ForksUnderLoadNeitherHangNorSendTwice) {
+  const TestDatabase database;
+  RunTracedProgram(database, "fork-under-load");
+  EXPECT_EQ(Count(database, "child"), "1000");
+  EXPECT_EQ(database.Value("SELECT count(*) FROM trace_writers"), "21");
+  EXPECT_EQ(database.Value("SELECT sum(spans_persisted) = (SELECT count(*) FROM trace_spans)"
+                           " FROM trace_writers"),
+            "t");
+}
+
+TEST(Process, ForkWhileAnotherThreadStartsTheTracerDoesNotHang) {
+  const TestDatabase database;
+  for (int i = 0; i < 100; ++i) {
+    const dev::Finished finished =
+        RunProgram("SPANRING_TRACED_PROGRAM", &database, "fork-while-starting");
+    ASSERT_EQ(finished.exit_code, 0) << finished.output;
+  }
+}
+
+TEST(Process, TracingOffHasNoThreadNoFileAndNoSpan) {
+  const dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", nullptr, "off");
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_EQ(finished.output, "threads 1, files 0, spans 0\n");
+}
+
+json LastLine(std::string output) {
+  while (!output.empty() && output.back() == '\n') output.pop_back();
+  return json::parse(output.substr(output.rfind('\n') + 1));
+}
+
+TEST(SampleRunner, EverySpanArrivesAndEachFaultIsFound) {
+  const TestDatabase database;
+  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", &database);
+  ASSERT_EQ(finished.exit_code, 0) << finished.output;
+  const json report = LastLine(finished.output);
+  const std::string rows = database.Value("SELECT count(*) FROM trace_spans");
+  EXPECT_EQ(rows, std::to_string(report["spans_started"].get<std::int64_t>()));
+  EXPECT_EQ(rows, std::to_string(report["spans_persisted"].get<std::int64_t>()));
+  EXPECT_EQ(report["spans_dropped"], 0);
+  EXPECT_EQ(database.Value("SELECT count(DISTINCT execution_id) FROM trace_spans"),
+            std::to_string(report["executions"].get<std::int64_t>()));
+
+  const std::map<std::string, std::string> causes = {
+      {"slow_span", "PERFORMANCE_DEGRADATION"}, {"connection_refused", "CONNECTION_FAILURE"},
+      {"timeout", "SERVICE_TIMEOUT"},           {"modal_failure", "MODAL_EXECUTION_FAILURE"},
+      {"network_gap", "NETWORK_TIMEOUT"},
+  };
+  std::map<std::string, int> seen;
+  std::string faulty = "0";
+  for (const json& fault : report["faults"]) {
+    const auto id = std::to_string(fault["execution_id"].get<std::int64_t>());
+    const auto name = fault["fault"].get<std::string>();
+    absl::StrAppend(&faulty, ",", id);
+    ++seen[name];
+    EXPECT_EQ(database.Rows("SELECT root_cause_type FROM identify_root_cause($1) LIMIT 1", {id}),
+              std::vector<std::vector<std::string>>{{causes.at(name)}})
+        << name << " " << id;
+  }
+  EXPECT_EQ(seen.size(), causes.size());
+  // Nothing is wrong with the others.
+  EXPECT_EQ(database.Value(absl::StrCat(
+                "SELECT count(*) FROM (SELECT DISTINCT execution_id FROM trace_spans WHERE"
+                " execution_id NOT IN (",
+                faulty, ")) AS sound CROSS JOIN identify_root_cause(execution_id)")),
+            "0");
+  EXPECT_EQ(
+      database.Value("SELECT anomaly_reason LIKE 'slow: %' FROM diagnose_execution_trace(2158)"
+                     " WHERE operation = 'modal.inference'"),
+      "t");
+}
+
+TEST(SampleRunner, Execution2193TimedOutBetweenRouterAndRunner) {
+  const TestDatabase database;
+  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", &database);
+  ASSERT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_EQ(database.Value("SELECT string_agg(operation || ' ' || duration_ms, ' > '"
+                           " ORDER BY started_at, operation)"
+                           " FROM trace_spans WHERE execution_id = 2193"),
+            "runner.execute_question 238900 > runner.hybrid_router_call 238900 > "
+            "router.inference_request 82500 > router.modal_call 82300 > modal.inference 77300");
+  const auto cause = database.Rows(
+      "SELECT root_cause_type, affected_service, evidence FROM identify_root_cause(2193) LIMIT 1");
+  ASSERT_EQ(cause.size(), 1U);
+  EXPECT_EQ(cause[0][0], "NETWORK_TIMEOUT");
+  EXPECT_EQ(cause[0][1], "router -> runner");
+  EXPECT_NE(cause[0][2].find("156.3 s of 238.9 s"), std::string::npos) << cause[0][2];
+}
+
+TEST(SampleRunner, WorksWithTracingOffAndSaysSo) {
+  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", nullptr);
+  EXPECT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_NE(finished.output.find("tracing is off"), std::string::npos);
+  EXPECT_EQ(LastLine(finished.output)["spans_started"], 0);
+}
+
+TEST(Snippets, QuickStartLeavesAFailedExecution) {
+  const TestDatabase database;
+  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", &database).exit_code, 0);
+  EXPECT_EQ(database.Value("SELECT root_cause_type FROM identify_root_cause(42)"),
+            "CONNECTION_FAILURE");
+  EXPECT_EQ(database.Value("SELECT metadata FROM trace_waterfall WHERE execution_id = 42"
+                           " AND parent_span_id IS NULL"),
+            "{\"attempt\": 1}");
+  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", nullptr).exit_code, 0);
+}
+
+TEST(Snippets, TraceparentJoinsTwoServices) {
+  const TestDatabase database;
+  EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", &database).exit_code, 0);
+  EXPECT_EQ(database.Value("SELECT count(DISTINCT trace_id) FROM trace_spans"), "1");
+  EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", nullptr).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace spanring::test

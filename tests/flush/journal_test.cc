@@ -1,0 +1,103 @@
+#include "flush/journal.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace spanring::flush {
+namespace {
+
+void AddRow(Journal& journal, std::size_t bytes) {
+  Batch* batch = journal.Open();
+  ASSERT_NE(batch, nullptr);
+  batch->data.resize(batch->data.size() + bytes);
+  ++batch->rows;
+  journal.CountAppended(bytes);
+}
+
+TEST(Journal, NothingIsSealedWithoutRows) {
+  Journal journal(1000, 1);
+  journal.Seal();
+  ASSERT_NE(journal.Open(), nullptr);
+  journal.Seal();
+  EXPECT_EQ(journal.Take(), nullptr);
+  EXPECT_EQ(journal.next_sequence(), 1U);
+  EXPECT_EQ(journal.waiting(), 0U);
+}
+
+TEST(Journal, BatchesComeOutInOrderWithTheirSequences) {
+  Journal journal(1000, 41);
+  for (int i = 0; i < 3; ++i) {
+    AddRow(journal, 10);
+    journal.Seal();
+  }
+  EXPECT_EQ(journal.next_sequence(), 44U);
+  EXPECT_EQ(journal.waiting(), 3U);
+  for (std::uint64_t sequence = 41; sequence < 44; ++sequence) {
+    Batch* batch = journal.Take();
+    ASSERT_NE(batch, nullptr);
+    EXPECT_EQ(batch->sequence, sequence);
+    EXPECT_EQ(batch->rows, 1U);
+    EXPECT_EQ(batch->data.size(), 10U);
+    journal.Done(batch);
+  }
+  EXPECT_EQ(journal.Take(), nullptr);
+  EXPECT_EQ(journal.waiting(), 0U);
+  EXPECT_EQ(journal.bytes(), 0U);
+}
+
+TEST(Journal, AFullJournalRefusesUntilABatchIsDone) {
+  Journal journal(100, 1);
+  AddRow(journal, 60);
+  AddRow(journal, 60);  // The row that fills it may reach beyond.
+  EXPECT_EQ(journal.Open(), nullptr);
+  journal.Seal();
+  EXPECT_EQ(journal.Open(), nullptr) << "sealed is not delivered";
+  Batch* batch = journal.Take();
+  ASSERT_NE(batch, nullptr);
+  EXPECT_EQ(journal.Open(), nullptr) << "nor is taken";
+  EXPECT_EQ(journal.waiting(), 1U);
+  journal.Done(batch);
+  EXPECT_NE(journal.Open(), nullptr);
+  EXPECT_EQ(journal.bytes(), 0U);
+}
+
+TEST(Journal, EmptiedBatchesAreUsedAgain) {
+  Journal journal(1000, 1);
+  std::set<const Batch*> seen;
+  for (int i = 0; i < 100; ++i) {
+    AddRow(journal, 10);
+    journal.Seal();
+    Batch* batch = journal.Take();
+    ASSERT_NE(batch, nullptr);
+    seen.insert(batch);
+    journal.Done(batch);
+    Batch* next = journal.Open();
+    ASSERT_NE(next, nullptr);
+    EXPECT_EQ(next->rows, 0U);
+    EXPECT_TRUE(next->data.empty());
+  }
+  EXPECT_LE(seen.size(), 2U);
+}
+
+TEST(Journal, ABatchIsAsOldAsItsFirstRow) {
+  Journal journal(1000, 1);
+  Batch* batch = journal.Open();
+  const std::int64_t opened = batch->opened_ns;
+  EXPECT_GT(opened, 0);
+  AddRow(journal, 1);
+  const std::int64_t first = batch->opened_ns;
+  EXPECT_GE(first, opened);
+  AddRow(journal, 1);
+  EXPECT_EQ(batch->opened_ns, first);
+}
+
+TEST(Journal, WhatIsLeftIsFreedWithIt) {
+  Journal journal(1000, 1);
+  AddRow(journal, 10);
+  journal.Seal();
+  AddRow(journal, 10);
+}
+
+}  // namespace
+}  // namespace spanring::flush

@@ -1,0 +1,120 @@
+#include "ring/call_sites.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ring/producer.h"
+#include "ring/record.h"
+#include "ring/recorder.h"
+#include "ring/registry.h"
+
+namespace spanring::ring {
+namespace {
+
+TEST(CallSites, NumbersAreUniqueAndNamesAreCopied) {
+  std::set<std::uint16_t> numbers;
+  for (int i = 0; i < 10; ++i) {
+    std::string service = "service " + std::to_string(i);
+    std::string operation = "operation " + std::to_string(i);
+    internal::CallSiteData site{service, operation};
+    const std::uint16_t number = RegisterCallSite(site);
+    ASSERT_NE(number, 0);
+    EXPECT_TRUE(numbers.insert(number).second);
+    EXPECT_EQ(site.number.load(), number);
+    service.assign(service.size(), 'x');
+    operation.assign(operation.size(), 'x');
+    EXPECT_EQ(LookupCallSite(number).service, "service " + std::to_string(i));
+    EXPECT_EQ(LookupCallSite(number).operation, "operation " + std::to_string(i));
+  }
+}
+
+TEST(CallSites, LongNamesAreCutBetweenCharacters) {
+  std::string service = "a";
+  while (service.size() < 400) service += "é";
+  const std::string operation(1000, 'o');
+  internal::CallSiteData site{service, operation};
+  const CallSiteNames names = LookupCallSite(RegisterCallSite(site));
+  EXPECT_EQ(names.service, service.substr(0, 255));
+  EXPECT_EQ(names.operation, operation.substr(0, 255));
+}
+
+TEST(CallSites, EmptyNamesAreKept) {
+  internal::CallSiteData site{"", ""};
+  const std::uint16_t number = RegisterCallSite(site);
+  EXPECT_NE(number, 0);
+  EXPECT_EQ(LookupCallSite(number).service, "");
+  EXPECT_EQ(LookupCallSite(number).operation, "");
+}
+
+TEST(CallSites, UnknownNumbersHaveNoNames) {
+  for (const std::uint16_t number : {std::uint16_t{0}, kMaxCallSites, std::uint16_t{65'535}}) {
+    EXPECT_EQ(LookupCallSite(number).service, "");
+    EXPECT_EQ(LookupCallSite(number).operation, "");
+  }
+}
+
+TEST(CallSites, ThreadsThatRaceForOneSiteGetOneNumber) {
+  for (int round = 0; round < 200; ++round) {
+    internal::CallSiteData site{"racing", "operation"};
+    std::array<std::uint16_t, 2> seen{};
+    std::atomic<int> ready{0};
+    std::array<std::thread, 2> threads;
+    for (std::size_t i = 0; i < 2; ++i) {
+      threads[i] = std::thread([&, i] {
+        ready.fetch_add(1);
+        while (ready.load() < 2) std::this_thread::yield();
+        seen[i] = RegisterCallSite(site);
+        EXPECT_EQ(LookupCallSite(seen[i]).service, "racing");
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_NE(seen[0], 0);
+    ASSERT_EQ(seen[0], seen[1]);
+    ASSERT_EQ(site.number.load(), seen[0]);
+  }
+}
+
+// Fills the table for good, so it runs in a process of its own, which it ends.
+[[noreturn]] void FillTheTableAndRecord() {
+  std::vector<std::unique_ptr<internal::CallSiteData>> sites;
+  for (int i = 0; i < kMaxCallSites; ++i) {
+    sites.push_back(std::make_unique<internal::CallSiteData>(std::string_view("filler"),
+                                                             std::string_view("operation")));
+    RegisterCallSite(*sites.back());
+  }
+  Registry registry(64 * 1024, 64);
+  SetRegistry(&registry);
+  internal::CallSiteData late{"late service", "late operation"};
+  internal::EndSpanCompleted(internal::StartSpan(TraceId(1, 2), SpanId(), late));
+  Ring& ring = registry.first()->ring();
+  ring.Refresh();
+  const RecordHeader* record = ring.Peek();
+  if (record == nullptr || record->site != 0 || late.number.load() != 0) _exit(1);
+  ItemReader reader(ItemsOf(record));
+  const auto service = reader.Next();
+  const auto operation = reader.Next();
+  if (!service || service->kind != ItemKind::kService || service->value != "late service") _exit(2);
+  if (!operation || operation->kind != ItemKind::kOperation ||
+      operation->value != "late operation") {
+    _exit(3);
+  }
+  // An early site keeps its number.
+  if (LookupCallSite(sites.front()->number.load()).service != "filler") _exit(4);
+  _exit(0);
+}
+
+TEST(CallSitesDeathTest, FullTableFallsBackToNamesInTheRecord) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(FillTheTableAndRecord(), testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace spanring::ring

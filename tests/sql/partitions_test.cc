@@ -1,0 +1,117 @@
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "sql/executions.h"
+
+namespace spanring::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Partitions : public testing::Test {
+ protected:
+  void InsertAt(const std::string& started_at) {
+    database_.Run(
+        "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at, status)"
+        " VALUES (gen_random_uuid(), gen_random_uuid(), 's', 'o', " +
+        started_at + ", 'completed')");
+  }
+  TestDatabase database_;
+};
+
+TEST_F(Partitions, TodayAndTheNextSevenDaysExistAfterMigration) {
+  EXPECT_EQ(database_.Value("SELECT string_agg(partition_name, ',' ORDER BY starts_at) ="
+                            " (SELECT string_agg('trace_spans_' || to_char((now() AT TIME ZONE"
+                            " 'UTC')::date + i, 'YYYYMMDD'), ',' ORDER BY i)"
+                            " FROM generate_series(0, 7) AS i)"
+                            " FROM trace_partitions WHERE NOT is_default"),
+            "t");
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions()"), "0");
+}
+
+TEST_F(Partitions, NoTimeIsRefused) {
+  InsertAt("'-infinity'");
+  InsertAt("now() + interval '100 years'");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans_default"), "2");
+}
+
+TEST_F(Partitions, RowsOfANewDayMoveOutOfTheDefaultPartition) {
+  InsertAt("now() + interval '9 days'");
+  InsertAt("now() + interval '50 days'");
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(9)"), "2");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans_default"), "1");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans"), "2");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM pg_inherits WHERE inhparent IN"
+                            " (SELECT indexrelid FROM pg_index"
+                            " WHERE indrelid = 'trace_spans'::regclass)"),
+            "44")
+      << "four indexes on each of eleven partitions";
+}
+
+TEST_F(Partitions, BoundsAreUtcWhateverTheSessionsTimeZone) {
+  database_.Run("SET timezone = 'Pacific/Auckland'; SELECT trace_ensure_partitions(8)");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_partitions WHERE NOT is_default AND"
+                            " starts_at <> date_trunc('day', starts_at, 'UTC')"),
+            "0");
+}
+
+TEST_F(Partitions, ConcurrentCallersMakeEachDayOnce) {
+  std::vector<std::thread> callers;
+  std::vector<int> made(8);
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([this, i, &made] {
+      const pg::Connection connection = database_.Connect();
+      const auto result = pg::Query(connection.get(), "SELECT trace_ensure_partitions(30)");
+      made[i] = result.ok() ? std::stoi(std::string(pg::Cell(result->get(), 0, 0))) : -1000;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  int sum = 0;
+  for (const int count : made) sum += count;
+  EXPECT_EQ(sum, 23);
+}
+
+TEST_F(Partitions, AReaderInTheWayPostponesANewDay) {
+  const pg::Connection reader = database_.Connect();
+  ASSERT_TRUE(pg::Execute(reader.get(), "BEGIN; SELECT * FROM trace_spans_default").ok());
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(8)"), "0");
+  ASSERT_TRUE(pg::Execute(reader.get(), "COMMIT").ok());
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(8)"), "1");
+}
+
+TEST_F(Partitions, AbsurdArgumentsAreRefused) {
+  for (const char* call : {"trace_ensure_partitions(-1)", "trace_ensure_partitions(367)",
+                           "trace_ensure_partitions(NULL)", "trace_retain(0)", "trace_retain(-3)",
+                           "trace_retain(NULL)", "find_similar_traces(1, -1)"}) {
+    const auto result = pg::Query(database_.connection(), std::string("SELECT ") + call);
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("[22023]")) << call;
+  }
+}
+
+TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
+  database_.Run(
+      "CREATE TABLE old PARTITION OF trace_spans FOR VALUES"
+      " FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+  InsertAt("'2020-01-01 12:00+00'");  // into its day
+  InsertAt("'2020-06-01 12:00+00'");  // into the default partition
+  InsertAt("now()");
+  database_.Run(
+      "INSERT INTO trace_batches VALUES (gen_random_uuid(), 1, now() - interval '40 days', 1),"
+      " (gen_random_uuid(), 1, now(), 1);"
+      "INSERT INTO trace_writers (writer_id, service, last_seen_at, stopped_at) VALUES"
+      " (gen_random_uuid(), 'stopped', now() - interval '40 days', now() - interval '40 days'),"
+      " (gen_random_uuid(), 'silent', now() - interval '40 days', NULL)");
+  EXPECT_EQ(database_.Rows("SELECT action, object_name, is_estimate FROM trace_retain(30)"),
+            (std::vector<std::vector<std::string>>{{"dropped", "old", "t"},
+                                                   {"deleted", "trace_spans_default", "f"},
+                                                   {"deleted", "trace_batches", "f"},
+                                                   {"deleted", "trace_writers", "f"}}));
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans"), "1");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_batches"), "1");
+  EXPECT_EQ(database_.Value("SELECT string_agg(service, ',') FROM trace_writers"), "silent");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_partitions"), "9");
+}
+
+}  // namespace
+}  // namespace spanring::test

@@ -1,0 +1,205 @@
+#include <gmock/gmock.h>
+
+#include "sql/executions.h"
+
+namespace spanring::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class RootCauses : public ExecutionTest {
+ protected:
+  // A runner that calls a router that calls a function; the innermost ends in `status`, and the
+  // failure reaches the top.
+  static std::vector<Span> Propagated(const std::string& service, const std::string& operation,
+                                      const std::string& status, const std::string& error_type,
+                                      const std::string& error_message) {
+    return {{1, 0, "runner", "execute", 0, 10, "failed", "", "router failed"},
+            {2, 1, "router", "route", 0.1, 9.9, "failed", "", "upstream failed"},
+            {3, 2, service, operation, 0.2, 9.8, status, error_type, error_message}};
+  }
+};
+
+TEST_F(RootCauses, Execution2193IsANetworkTimeoutBetweenRouterAndRunner) {
+  Write(2193, Execution2193());
+  const Cause cause = Causes(2193).at(0);
+  EXPECT_EQ(cause.type, "NETWORK_TIMEOUT");
+  EXPECT_EQ(cause.service, "router -> runner");
+  EXPECT_EQ(cause.operation, "inference_request -> hybrid_router_call");
+  EXPECT_EQ(cause.evidence,
+            "no span covers 156.3 s of 238.9 s between the end of router.inference_request (span "
+            "0000000000000003) and the end of runner.hybrid_router_call (span 0000000000000002)");
+  EXPECT_THAT(cause.recommendation, HasSubstr("router -> runner"));
+}
+
+TEST_F(RootCauses, Execution2193IsTheSameWhenTheRunnerTimedOut) {
+  Write(2193, Execution2193("timeout"));
+  EXPECT_EQ(RootCause(2193), "NETWORK_TIMEOUT");
+  Write(2194, Execution2193("failed"));
+  EXPECT_EQ(RootCause(2194), "NETWORK_TIMEOUT");
+}
+
+TEST_F(RootCauses, Execution2193IsTheSameWithoutExecutionIdsAtTheRouter) {
+  std::vector<Span> spans = Execution2193("timeout");
+  for (Span& span : spans) span.without_execution = span.service != "runner";
+  Write(2193, spans);
+  EXPECT_EQ(RootCause(2193), "NETWORK_TIMEOUT");
+}
+
+TEST_F(RootCauses, NormalExecutionHasNone) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10}, {2, 1, "router", "route", 0, 10}});
+  EXPECT_THAT(Causes(1), IsEmpty());
+}
+
+TEST_F(RootCauses, UnknownExecutionIsToldFromANormalOne) {
+  const Cause cause = Causes(4711).at(0);
+  EXPECT_EQ(cause.type, "UNKNOWN");
+  EXPECT_EQ(cause.service, "<null>");
+  EXPECT_EQ(cause.evidence, "no span is recorded for execution 4711");
+}
+
+TEST_F(RootCauses, GapOfSixtySecondsIsNoneAndMoreIsANetworkTimeout) {
+  // Tail, between and lead, each at the threshold and just above it.
+  Write(1, {{1, 0, "runner", "execute", 0, 70}, {2, 1, "router", "route", 0, 10}});
+  Write(2, {{1, 0, "runner", "execute", 0, 70.001}, {2, 1, "router", "route", 0, 10}});
+  Write(3, {{1, 0, "runner", "execute", 0, 80},
+            {2, 1, "router", "route", 0, 10},
+            {3, 1, "modal", "call", 70, 80}});
+  Write(4, {{1, 0, "runner", "execute", 0, 80},
+            {2, 1, "router", "route", 0, 10},
+            {3, 1, "modal", "call", 70.001, 80}});
+  Write(5, {{1, 0, "runner", "execute", 0, 70}, {2, 1, "router", "route", 60, 70}});
+  Write(6, {{1, 0, "runner", "execute", 0, 70}, {2, 1, "router", "route", 60.001, 70}});
+  EXPECT_EQ(RootCause(1), "none");
+  EXPECT_EQ(RootCause(2), "NETWORK_TIMEOUT");
+  EXPECT_EQ(RootCause(3), "none");
+  EXPECT_EQ(RootCause(4), "NETWORK_TIMEOUT");
+  EXPECT_EQ(RootCause(5), "none");
+  EXPECT_EQ(RootCause(6), "NETWORK_TIMEOUT");
+  EXPECT_EQ(Causes(4).at(0).service, "router -> modal");
+  EXPECT_EQ(Causes(6).at(0).service, "runner -> router");
+}
+
+TEST_F(RootCauses, RefusedConnectionIsFoundInAnyCase) {
+  Write(1, Propagated("router", "dial", "failed", "", "dial tcp 10.0.0.1: CONNECTION REFUSED"));
+  Write(2, Propagated("router", "dial", "failed", "ECONNREFUSED", "call failed"));
+  Write(3, Propagated("router", "dial", "failed", "", "read: connection reset by peer"));
+  Write(4, Propagated("router", "dial", "failed", "", "No route to host"));
+  Write(5, Propagated("router", "dial", "failed", "", "getaddrinfo ENOTFOUND db"));
+  for (int execution = 1; execution <= 5; ++execution) {
+    EXPECT_EQ(RootCause(execution), "CONNECTION_FAILURE") << execution;
+    EXPECT_EQ(Causes(execution).at(0).operation, "dial");
+  }
+  EXPECT_THAT(Causes(1).at(0).evidence,
+              AllOf(HasSubstr("router.dial (span 0000000000000003) failed after 9.6 s"),
+                    HasSubstr("CONNECTION REFUSED")));
+}
+
+TEST_F(RootCauses, ErrorTypeGoesBeforeText) {
+  Write(1, Propagated("router", "dial", "failed", "DeadlineExceeded", "connection refused before"));
+  Write(2, Propagated("router", "dial", "failed", "ConnectionError", "timed out"));
+  EXPECT_EQ(RootCause(1), "SERVICE_TIMEOUT");
+  EXPECT_EQ(RootCause(2), "CONNECTION_FAILURE");
+}
+
+TEST_F(RootCauses, TextThatOnlyResemblesAnErrorIsUnknown) {
+  Write(1,
+        Propagated("router", "route", "failed", "", "bad multimodal input on reconnection list"));
+  EXPECT_EQ(RootCause(1), "UNKNOWN");
+  EXPECT_THAT(Causes(1).at(0).evidence, HasSubstr("bad multimodal input"));
+}
+
+TEST_F(RootCauses, ServiceTimeoutByStatusByTextAndByNoEnd) {
+  Write(1, Propagated("search", "query", "timeout", "", ""));
+  Write(2, Propagated("search", "query", "failed", "", "Context Deadline Exceeded"));
+  Write(3, {{1, 0, "runner", "execute", 0, 10, "failed", "", "gave up"},
+            {2, 1, "search", "query", 1, kNeverEnded}});
+  for (int execution = 1; execution <= 3; ++execution) {
+    EXPECT_EQ(RootCause(execution), "SERVICE_TIMEOUT") << execution;
+    EXPECT_EQ(Causes(execution).at(0).service, "search") << execution;
+  }
+  EXPECT_THAT(Causes(3).at(0).evidence, HasSubstr("never ended"));
+}
+
+TEST_F(RootCauses, FailedModalFunctionByServiceByOperationAndByText) {
+  Write(1, Propagated("modal", "inference", "failed", "", "CUDA out of memory"));
+  Write(2, Propagated("gpu", "modal.inference", "failed", "", "exit status 1"));
+  Write(3, Propagated("router", "call", "failed", "", "MODAL function crashed"));
+  for (int execution = 1; execution <= 3; ++execution) {
+    EXPECT_EQ(RootCause(execution), "MODAL_EXECUTION_FAILURE") << execution;
+  }
+  // A completed modal span is no failure, whatever failed elsewhere.
+  Write(4, {{1, 0, "runner", "execute", 0, 10, "failed", "", "bad answer"},
+            {2, 1, "modal", "inference", 0, 10}});
+  EXPECT_EQ(RootCause(4), "UNKNOWN");
+}
+
+TEST_F(RootCauses, TwoMinutesAreNormalAndMoreIsADegradation) {
+  Write(1, {{1, 0, "runner", "execute", 0, 120}, {2, 1, "modal", "inference", 1, 119}});
+  Write(2, {{1, 0, "runner", "execute", 0, 120.001}, {2, 1, "modal", "inference", 1, 119}});
+  EXPECT_EQ(RootCause(1), "none");
+  const Cause cause = Causes(2).at(0);
+  EXPECT_EQ(cause.type, "PERFORMANCE_DEGRADATION");
+  EXPECT_EQ(cause.operation, "inference");
+  EXPECT_THAT(cause.evidence, AllOf(HasSubstr("spent 118.0 s of it itself in 1 span"),
+                                    HasSubstr("insufficient history")));
+}
+
+TEST_F(RootCauses, DegradationIsComparedWithOtherExecutions) {
+  WriteHistory(100, 5, "modal", "inference", 4);
+  Write(1, {{1, 0, "runner", "execute", 0, 130}, {2, 1, "modal", "inference", 1, 129}});
+  EXPECT_THAT(Causes(1).at(0).evidence,
+              HasSubstr("its longest took 128.0 s, where 5 spans of other executions took 4.0 s"));
+}
+
+TEST_F(RootCauses, PropagatedErrorIsPutDownToTheDeepestSpan) {
+  Write(1, Propagated("modal", "inference", "failed", "", "exit status 137"));
+  EXPECT_EQ(Causes(1).size(), 1U);
+  EXPECT_EQ(Causes(1).at(0).operation, "inference");
+}
+
+TEST_F(RootCauses, RetriedConnectionGivesWayToTheSilenceThatFollowed) {
+  Write(1, {{1, 0, "runner", "execute", 0, 200, "timeout"},
+            {2, 1, "router", "route", 0, 1, "failed", "ECONNREFUSED"},
+            {3, 1, "router", "route", 2, 50}});
+  EXPECT_EQ(RootCause(1), "NETWORK_TIMEOUT");
+  EXPECT_EQ(
+      Causes(1).at(1).type == "CONNECTION_FAILURE" || Causes(1).at(1).type == "SERVICE_TIMEOUT",
+      true);
+}
+
+TEST_F(RootCauses, ExplicitErrorGoesBeforeASilence) {
+  Write(1, {{1, 0, "runner", "execute", 0, 200, "failed"},
+            {2, 1, "router", "route", 100, 200, "failed"},
+            {3, 2, "modal", "inference", 101, 199, "failed", "", "exit status 1"}});
+  EXPECT_EQ(RootCause(1), "MODAL_EXECUTION_FAILURE");
+}
+
+TEST_F(RootCauses, OtherExecutionsOfTheSameTraceAreNotBlamed) {
+  const std::string insert =
+      "INSERT INTO trace_spans (trace_id, span_id, parent_span_id, service, operation, started_at,"
+      " completed_at, status, error_message, execution_id) VALUES"
+      " ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-00000000000";
+  Database().Run(insert +
+                 "1', NULL, 'job', 'batch', now(), now() + interval '9 s', 'completed',"
+                 " NULL, NULL)");
+  Database().Run(insert +
+                 "2', '00000000-0000-0000-0000-000000000001', 'runner', 'execute', now(),"
+                 " now() + interval '1 s', 'completed', NULL, 1)");
+  Database().Run(insert +
+                 "3', '00000000-0000-0000-0000-000000000001', 'runner', 'execute', now(),"
+                 " now() + interval '9 s', 'failed', NULL, 2)");
+  Database().Run(insert +
+                 "4', '00000000-0000-0000-0000-000000000003', 'router', 'route', now(),"
+                 " now() + interval '9 s', 'failed', 'connection refused', NULL)");
+  EXPECT_EQ(RootCause(1), "none");
+  EXPECT_EQ(RootCause(2), "CONNECTION_FAILURE");
+  EXPECT_EQ(Database().Value("SELECT string_agg(operation, ',' ORDER BY row_order)"
+                             " FROM trace_tree(1)"),
+            "batch,execute");
+}
+
+}  // namespace
+}  // namespace spanring::test

@@ -1,0 +1,130 @@
+#include <gmock/gmock.h>
+
+#include "sql/executions.h"
+
+namespace spanring::test {
+namespace {
+
+class Tree : public ExecutionTest {
+ protected:
+  static std::string Order(int execution_id) {
+    return Database().Value(
+        "SELECT string_agg(repeat('-', depth) || operation, ' ' ORDER BY row_order)"
+        " FROM trace_tree($1)",
+        {std::to_string(execution_id)});
+  }
+  static std::string Of(int execution_id, const std::string& operation, const std::string& column) {
+    return Database().Value("SELECT " + column + " FROM trace_tree($1) WHERE operation = $2",
+                            {std::to_string(execution_id), operation});
+  }
+};
+
+TEST_F(Tree, DepthFirstAndSiblingsByTime) {
+  Write(1, {{4, 2, "s", "d", 3, 4},
+            {3, 1, "s", "c", 5, 6},
+            {2, 1, "s", "b", 1, 5},
+            {1, 0, "s", "a", 0, 9},
+            {5, 0, "s", "e", 10, 11}});
+  EXPECT_EQ(Order(1), "a -b --d -c e");
+  EXPECT_EQ(Of(1, "d", "parent_row || ',' || offset_ns"), "2,3000000000");
+  EXPECT_EQ(Of(1, "b", "last_row"), "3");
+}
+
+TEST_F(Tree, SelfTimeIsWhatTheUnionOfTheChildrenLeaves) {
+  // Overlapping children, one beyond the parent's end, one before its start.
+  Write(1, {{1, 0, "s", "a", 10, 20},
+            {2, 1, "s", "b", 11, 14},
+            {3, 1, "s", "c", 12, 15},
+            {4, 1, "s", "d", 18, 25},
+            {5, 1, "s", "e", 8, 9}});
+  EXPECT_EQ(Of(1, "a", "self_time_ns"), "4000000000");
+  EXPECT_EQ(Of(1, "d", "overflow_ns"), "5000000000");
+}
+
+TEST_F(Tree, OrphansAreRootsAndSaid) {
+  Write(1, {{1, 0, "s", "a", 0, 9}, {2, 77, "s", "b", 1, 2}});
+  EXPECT_EQ(Order(1), "a b");
+  EXPECT_EQ(Of(1, "b", "is_orphan"), "t");
+  EXPECT_EQ(Of(1, "a", "is_orphan"), "f");
+}
+
+TEST_F(Tree, CyclesAreCutAndEverySpanStaysOnce) {
+  Write(1, {{1, 3, "s", "a", 0, 9},
+            {2, 1, "s", "b", 1, 2},
+            {3, 2, "s", "c", 2, 3},
+            {4, 4, "s", "self", 3, 4},
+            {5, 3, "s", "below", 4, 5}});
+  EXPECT_EQ(Order(1), "a -b --c ---below self");
+  EXPECT_EQ(Of(1, "a", "is_orphan"), "t");
+}
+
+TEST_F(Tree, DuplicateIdsKeepEveryRow) {
+  Write(1, {{1, 0, "s", "a", 0, 9}, {1, 0, "s", "a2", 1, 9}, {2, 1, "s", "b", 2, 3}});
+  EXPECT_EQ(Order(1), "a -b a2");
+}
+
+TEST_F(Tree, OpenSpansHaveNoSelfTimeAndCoverTheirParent) {
+  Write(1, {{1, 0, "s", "a", 0, 9}, {2, 1, "s", "b", 4, kNeverEnded}});
+  EXPECT_EQ(Of(1, "b", "self_time_ns IS NULL AND duration_ns IS NULL"), "t");
+  EXPECT_EQ(Of(1, "a", "self_time_ns"), "4000000000");
+}
+
+TEST_F(Tree, TimesAtTheEndOfTheWorldAreHarmless) {
+  Database().Run(
+      "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at, completed_at,"
+      " status, execution_id, duration_ns) SELECT '00000000-0000-0000-0000-000000000001',"
+      " gen_random_uuid(), 's', 'o', a, b, 'completed', 1, d FROM (VALUES"
+      " ('-infinity'::timestamptz, 'infinity'::timestamptz, NULL::bigint),"
+      " ('4714-11-24 00:00 BC', '294276-12-31 23:59', NULL),"
+      " ('infinity', 'infinity', NULL), (now(), NULL, 9223372036854775807),"
+      " (now(), now() - interval '1 s', NULL)) AS extreme (a, b, d)");
+  for (const char* function : {"trace_tree", "trace_gaps", "diagnose_execution_trace",
+                               "identify_root_cause", "find_similar_traces"}) {
+    EXPECT_NO_THROW((void)Database().Rows(std::string("SELECT * FROM ") + function + "(1)"))
+        << function;
+  }
+  EXPECT_NO_THROW((void)Database().Rows("SELECT * FROM trace_waterfall"));
+}
+
+TEST_F(Tree, TenThousandSpansAndDepthOfAThousand) {
+  Database().Run(
+      "INSERT INTO trace_spans (trace_id, span_id, parent_span_id, service, operation, started_at,"
+      " completed_at, status, execution_id)"
+      " SELECT '00000000-0000-0000-0000-000000000001', lpad(to_hex(i), 32, '0')::uuid,"
+      " CASE WHEN i > 1 THEN lpad(to_hex(CASE WHEN i <= 1000 THEN i - 1 ELSE i % 1000 + 1 END),"
+      " 32, '0')::uuid END, 's' || i % 5, 'o' || i % 50, now() + i * interval '1 ms',"
+      " now() + interval '1 minute', 'completed', 1 FROM generate_series(1, 10000) AS i");
+  EXPECT_EQ(Database().Value("SELECT count(*) || ',' || max(depth) FROM trace_tree(1)"),
+            "10000,1000");
+  EXPECT_NO_THROW((void)Database().Rows("SELECT * FROM diagnose_execution_trace(1)"));
+  EXPECT_NO_THROW((void)Database().Rows("SELECT * FROM identify_root_cause(1)"));
+}
+
+TEST_F(Tree, GapsHaveTheirKindAndBothEnds) {
+  Write(1, {{1, 0, "a", "root", 0, 20},
+            {2, 1, "b", "first", 2, 5},
+            {3, 1, "c", "second", 8, 12},
+            {4, 3, "d", "late", 9, 14}});
+  const auto rows = Database().Rows(
+      "SELECT kind, gap_ms, from_operation, to_operation, between_services FROM trace_gaps(1)");
+  const std::vector<std::vector<std::string>> expected = {
+      {"lead", "2000", "root", "first", "t"},
+      {"between", "3000", "first", "second", "t"},
+      {"lead", "1000", "second", "late", "t"},
+      {"tail", "8000", "second", "root", "t"},
+      {"overflow", "2000", "late", "second", "t"}};
+  EXPECT_EQ(rows, expected);
+}
+
+TEST_F(Tree, OneTraceMayBeAskedForByItsId) {
+  Write(7, Execution2193());
+  EXPECT_EQ(Database().Value("SELECT count(*) FROM trace_tree(NULL,"
+                             " '00000000-0000-0000-0000-000000000007')"),
+            "5");
+  EXPECT_EQ(Database().Value("SELECT max(gap_ms) FROM trace_gaps(NULL,"
+                             " '00000000-0000-0000-0000-000000000007')"),
+            "156300");
+}
+
+}  // namespace
+}  // namespace spanring::test
