@@ -11,8 +11,8 @@
 
 #define SPANRING_EXPORT __attribute__((visibility("default")))
 
-// The classes whose inline bodies depend on the switch live in an inline namespace named after it, so
-// that the two kinds of translation unit never share a definition.
+// The classes whose inline bodies depend on the switch live in an inline namespace named after it,
+// so that the two kinds of translation unit never share a definition.
 #if SPANRING_ENABLED
 #define SPANRING_ABI v1
 #else

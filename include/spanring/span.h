@@ -95,8 +95,8 @@ class Span {
     for (const Attribute& a : attributes) internal::SetAttribute(open_, a.key, a.value);
   }
   // For spans that happened at another time, such as imported ones: replace the clock's reading.
-  // 1678 to 2262, to the nanosecond; a time outside that becomes the nearest one inside. A span that
-  // would end before it starts gets no duration, and its metadata says by how much under
+  // 1678 to 2262, to the nanosecond; a time outside that becomes the nearest one inside. A span
+  // that would end before it starts gets no duration, and its metadata says by how much under
   // "spanring.ended_before_start_ns".
   void SetStartTime(absl::Time time) noexcept {
     if (!Recording()) return;
@@ -112,8 +112,8 @@ class Span {
     if (!Recording()) return;
     internal::EndSpanCompleted(Release());
   }
-  // Ends the span as "completed", "failed" or "timeout" (any case). Another word: completed, and the
-  // word is kept in the metadata under "status".
+  // Ends the span as "completed", "failed" or "timeout" (any case). Another word: completed, and
+  // the word is kept in the metadata under "status".
   void Complete(std::string_view status) noexcept {
     if (!Recording()) return;
     internal::EndSpan(Release(), status);
@@ -145,7 +145,8 @@ class Span {
 
   bool Recording() const noexcept {
     if constexpr (!kCompiledIn) return false;
-    if (open_ != nullptr) [[likely]] return true;
+    if (open_ != nullptr) [[likely]]
+      return true;
     if (ended_) internal::CountMisuse();
     return false;
   }

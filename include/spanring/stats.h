@@ -37,7 +37,7 @@ constexpr std::string_view DropReasonName(DropReason reason) {
 // started = persisted + journalled + open + dropped, at every moment.
 struct Stats {
   std::uint64_t started = 0;
-  std::uint64_t persisted = 0;  // Committed in the database.
+  std::uint64_t persisted = 0;   // Committed in the database.
   std::uint64_t journalled = 0;  // Ended, and on their way: in a ring or in the journal.
   std::uint64_t open = 0;        // Started and not yet ended.
   std::uint64_t dropped = 0;     // The sum of dropped_by_reason.

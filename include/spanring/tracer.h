@@ -34,8 +34,9 @@ class Tracer {
   }
 
   // Starts the process's tracer with settings of its own. AlreadyExists when it is running; it may
-  // be started again after Shutdown. ResourceExhausted when the system gives no thread or memory:
-  // tracing is off then.
+  // be started again after Shutdown, then with the ring_bytes and max_open_spans of the first
+  // start. ResourceExhausted when the system gives no thread or memory: tracing is off then.
+  // Options that are not enabled switch tracing off.
   [[nodiscard]] static absl::Status Start(const Options& options) {
     if constexpr (kCompiledIn) return internal::Start(options);
     static_cast<void>(options);
@@ -48,8 +49,8 @@ class Tracer {
                  std::string_view operation,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
     if (Off()) return {};
-    return With(metadata, internal::StartSpan(trace_id, parent.value_or(SpanId()), service,
-                                              operation));
+    return With(metadata,
+                internal::StartSpan(trace_id, parent.value_or(SpanId()), service, operation));
   }
   Span StartSpan(const TraceId& trace_id, std::optional<SpanId> parent, CallSite& site,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
@@ -61,8 +62,7 @@ class Tracer {
   Span StartSpan(const SpanContext& parent, std::string_view service, std::string_view operation,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
     if (Off()) return {};
-    return With(metadata,
-                internal::StartSpan(parent.trace_id, parent.span_id, service, operation));
+    return With(metadata, internal::StartSpan(parent.trace_id, parent.span_id, service, operation));
   }
   Span StartSpan(const SpanContext& parent, CallSite& site,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
@@ -122,8 +122,8 @@ class Tracer {
     return absl::OkStatus();
   }
 
-  // Waits until every span that had ended before the call is in the database. DeadlineExceeded: they
-  // are still on their way. DataLoss: some of them were dropped.
+  // Waits until every span that had ended before the call is in the database. DeadlineExceeded:
+  // they are still on their way. DataLoss: some of them were dropped.
   absl::Status Flush(absl::Duration timeout) {
     if constexpr (kCompiledIn) return internal::Flush(timeout);
     static_cast<void>(timeout);
@@ -132,7 +132,8 @@ class Tracer {
 
   // Flushes, then stops the tracer's threads and closes its connection. Spans started afterwards
   // record nothing. DeadlineExceeded: what was not delivered is dropped and counted; a thread that
-  // cannot be stopped in time, as inside a name look-up, ends by itself. A second call does nothing.
+  // cannot be stopped in time, as inside a name look-up, ends by itself. A second call does
+  // nothing.
   absl::Status Shutdown(absl::Duration timeout) {
     if constexpr (kCompiledIn) return internal::Shutdown(timeout);
     static_cast<void>(timeout);

@@ -63,7 +63,7 @@ COMMENT ON COLUMN trace_spans.trace_id IS 'W3C trace id as a UUID.';
 COMMENT ON COLUMN trace_spans.span_id IS
     'W3C span id in the low 64 bits, the others 0; other writers may store a full UUID.';
 COMMENT ON COLUMN trace_spans.parent_span_id IS 'The span that caused this one; NULL for a root.';
-COMMENT ON COLUMN trace_spans.duration_ms IS 'Length in milliseconds, rounded.';
+COMMENT ON COLUMN trace_spans.duration_ms IS 'Length in whole milliseconds.';
 COMMENT ON COLUMN trace_spans.service IS 'Which program or component did it.';
 COMMENT ON COLUMN trace_spans.operation IS 'What it did.';
 COMMENT ON COLUMN trace_spans.status IS 'started (no end seen), completed, failed or timeout.';

@@ -27,17 +27,25 @@ std::string Milliseconds(const pg::Result& result, int row, const char* column) 
 
 // Only what an eye should be drawn to; trace_gaps() itself has them all.
 constexpr char kDrawnGaps[] =
-    "SELECT *, gap_ns AS duration_ns, from_service || ' → ' || to_service AS label FROM "
-    "trace_gaps($1::bigint) "
-    "WHERE gap_ns > 5000000000 AND from_service IS DISTINCT FROM to_service";
+    "SELECT gaps.*, gaps.gap_ns AS duration_ns, from_service || ' → ' || to_service AS label FROM "
+    "trace_gaps($1::bigint) AS gaps CROSS JOIN (SELECT gap_ns AS least_ns FROM trace_limits()) AS "
+    "limits WHERE kind <> 'overflow' AND between_services AND gaps.gap_ns > least_ns";
 
 std::string Baseline(const pg::Result& result, int row) {
   return Milliseconds(result, row, "baseline_ms");
 }
 
+// Most spans have none: an empty cell lets the eye find the others.
+std::string GapAfter(const pg::Result& result, int row) {
+  return Integer(result, row, "gap_after_ms") == 0 ? "" : Milliseconds(result, row, "gap_after_ms");
+}
+
+// "modal.inference", or both ends of a gap: "router -> runner (... -> ...)".
 std::string Where(const pg::Result& result, int row) {
-  return absl::StrCat(Field(result, row, "affected_service"), ".",
-                      Field(result, row, "affected_operation"));
+  const std::string service = Field(result, row, "affected_service");
+  const std::string operation = Field(result, row, "affected_operation");
+  if (service.find(" -> ") != std::string::npos) return absl::StrCat(service, " (", operation, ")");
+  return Label(service, operation);
 }
 
 std::string Confidence(const pg::Result& result, int row) {
@@ -150,13 +158,12 @@ absl::StatusOr<Lines> DiagnosisLines(const Context& context, const Session& sess
   std::string names;
   for (int row = 0; row < PQntuples(result->get()); ++row) {
     const std::string operation =
-        absl::StrCat(Field(*result, row, "service"), ".", Field(*result, row, "operation"));
+        Label(Field(*result, row, "service"), Field(*result, row, "operation"));
     const bool anomaly = Field(*result, row, "is_anomaly") == "t";
     if (anomaly && ++anomalous <= 3) absl::StrAppend(&names, names.empty() ? "" : ", ", operation);
     rows.push_back(
         {.cells = {anomaly ? "!" : "", operation, Milliseconds(*result, row, "duration_ms"),
-                   Baseline(*result, row), Milliseconds(*result, row, "gap_after_ms"),
-                   Field(*result, row, "status")},
+                   Baseline(*result, row), GapAfter(*result, row), Field(*result, row, "status")},
          .tone = anomaly ? Tone::kWarning : Tone::kPlain,
          .note = Field(*result, row, "anomaly_reason")});
   }

@@ -12,8 +12,8 @@
 
 namespace spanring::flush {
 
-// relaxed, except for what leaves the journal: release there, and acquire in Read, so that a reader who
-// counts the rings after it finds every span that this counted as gone.
+// relaxed, except for what leaves the journal: release there, and acquire in Read, so that a reader
+// who counts the rings after it finds every span that this counted as gone.
 class Counters {
  public:
   void CountDrained(std::uint64_t n) noexcept { drained_.fetch_add(n, std::memory_order_relaxed); }
@@ -45,8 +45,8 @@ class Counters {
     return gone;
   }
 
-  // Turns what the registry counted into the whole: what it has as journalled is either still so, or
-  // persisted or dropped as `gone` says.
+  // Turns what the registry counted into the whole: what it has as journalled is either still so,
+  // or persisted or dropped as `gone` says.
   static void Add(const Stats& gone, Stats& stats) noexcept {
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
       stats.dropped_by_reason[i] += gone.dropped_by_reason[i];

@@ -11,9 +11,10 @@ namespace {
 using std::chrono::microseconds;
 
 // A busy program is looked at often enough that its rings never fill; an idle one costs next to
-// nothing. Each pause without spans is twice the one before.
+// nothing: the next look comes after an eighth of the time without spans.
 constexpr microseconds kShortestPause{200};
-constexpr microseconds kLongestPause{10'000};
+constexpr microseconds kLongestPause{100'000};
+constexpr int kIdleShare = 8;
 constexpr std::int64_t kCalibrateEveryNs = 1'000'000'000;
 // A batch is sealed above this size even when it has few rows.
 constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
@@ -32,7 +33,7 @@ Drainer::Drainer(const DrainerOptions& options, ring::Registry* registry, Journa
       encoder_(options.service_name) {}
 
 void Drainer::Run() {
-  microseconds pause = kShortestPause;
+  microseconds idle{0};
   for (;;) {
     std::uint64_t requested = 0;
     bool stopping = false;
@@ -55,8 +56,10 @@ void Drainer::Run() {
       if (stopping) return;
     }
     if (SealIsDue()) Seal();
-    pause = drained > 0 ? kShortestPause : std::min(pause * 2, kLongestPause);
+    if (drained > 0) idle = microseconds{0};
+    const microseconds pause = std::clamp(idle / kIdleShare, kShortestPause, kLongestPause);
     Sleep(pause);
+    idle += pause;
   }
 }
 
@@ -85,7 +88,8 @@ std::uint64_t Drainer::flushed_sequence() {
 
 void Drainer::Sleep(microseconds pause) {
   std::unique_lock lock(mutex_);
-  // The clock of wait_for is the monotonic one: a step of the wall clock neither hurries nor stops us.
+  // The clock of wait_for is the monotonic one: a step of the wall clock neither hurries nor stops
+  // us.
   wake_.wait_for(lock, pause, [&] { return stopping_ || requested_ > finished_; });
 }
 
@@ -96,14 +100,16 @@ std::uint64_t Drainer::Pass() {
     calibrated_ns_ = now;
   }
   refused_ = false;
-  // What was committed before this moment is what the pass takes: it ends, however busy the program.
+  // What was committed before this moment is what the pass takes: it ends, however busy the
+  // program.
   ring::Producer* const newest = registry_->first();
   for (ring::Producer* p = newest; p != nullptr; p = p->next) p->ring().Refresh();
   std::uint64_t total = 0;
   std::uint64_t in_this_round = 0;
   do {
     in_this_round = 0;
-    for (ring::Producer* p = newest; p != nullptr; p = p->next) in_this_round += DrainSome(p->ring());
+    for (ring::Producer* p = newest; p != nullptr; p = p->next)
+      in_this_round += DrainSome(p->ring());
     total += in_this_round;
   } while (in_this_round > 0);
   return total;

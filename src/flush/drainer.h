@@ -39,7 +39,8 @@ class Drainer {
   // Returns the ticket of the last pass: after it the journal is touched no more.
   std::uint64_t Stop();
 
-  // Starts a pass that takes every record committed before this call, and seals. Returns its ticket.
+  // Starts a pass that takes every record committed before this call, and seals. Returns its
+  // ticket.
   std::uint64_t RequestFlush();
   // Waits until that pass is over; false when `deadline` came first.
   bool WaitForFlush(std::uint64_t ticket, std::chrono::steady_clock::time_point deadline);
@@ -69,7 +70,7 @@ class Drainer {
   std::mutex mutex_;
   std::condition_variable wake_;  // For the drainer's thread.
   std::condition_variable done_;  // For those who wait for a flush.
-  bool stopping_ = false;           // Under mutex_, as all below.
+  bool stopping_ = false;         // Under mutex_, as all below.
   std::uint64_t requested_ = 0;
   std::uint64_t finished_ = 0;
   std::uint64_t flushed_sequence_ = 0;

@@ -69,8 +69,7 @@ class Writer {
     return here;
   }
   void PutLength(std::uint8_t* field) {
-    const std::uint32_t length =
-        __builtin_bswap32(static_cast<std::uint32_t>(at_ - field) - 4);
+    const std::uint32_t length = __builtin_bswap32(static_cast<std::uint32_t>(at_ - field) - 4);
     std::memcpy(field, &length, 4);
   }
 
@@ -153,15 +152,32 @@ Fields ReadFields(const RecordHeader& record) {
   ring::ItemReader reader(ring::ItemsOf(&record));
   while (const auto item = reader.Next()) {
     switch (item->kind) {
-      case ItemKind::kService: fields.service = item->value; break;
-      case ItemKind::kOperation: fields.operation = item->value; break;
-      case ItemKind::kJobId: fields.job_id = item->value; break;
-      case ItemKind::kModelId: fields.model_id = item->value; break;
-      case ItemKind::kRegion: fields.region = item->value; break;
-      case ItemKind::kErrorMessage: fields.error_message = item->value; break;
-      case ItemKind::kErrorType: fields.error_type = item->value; break;
-      case ItemKind::kLostAttributes: fields.lost_attributes = item->As<std::uint32_t>(); break;
-      default: fields.has_attributes = true;
+      case ItemKind::kService:
+        fields.service = item->value;
+        break;
+      case ItemKind::kOperation:
+        fields.operation = item->value;
+        break;
+      case ItemKind::kJobId:
+        fields.job_id = item->value;
+        break;
+      case ItemKind::kModelId:
+        fields.model_id = item->value;
+        break;
+      case ItemKind::kRegion:
+        fields.region = item->value;
+        break;
+      case ItemKind::kErrorMessage:
+        fields.error_message = item->value;
+        break;
+      case ItemKind::kErrorType:
+        fields.error_type = item->value;
+        break;
+      case ItemKind::kLostAttributes:
+        fields.lost_attributes = item->As<std::uint32_t>();
+        break;
+      default:
+        fields.has_attributes = true;
     }
   }
   return fields;
@@ -177,8 +193,8 @@ Times ReadTimes(const RecordHeader& record, const platform::TickCalibration& clo
   const bool start_given = (record.flags & ring::kStartIsUnixNs) != 0;
   const bool end_given = (record.flags & ring::kEndIsUnixNs) != 0;
   Times times;
-  times.start_ns = start_given ? record.start
-                               : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
+  times.start_ns =
+      start_given ? record.start : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
   if (!start_given && !end_given) {
     // From the ticks alone: a step of the wall clock in between changes no duration.
     times.duration_ns = clock.ToNanoseconds(static_cast<std::int64_t>(
@@ -206,10 +222,14 @@ std::int64_t FloorToUs(std::int64_t ns) {
 
 std::string_view StatusWord(RecordStatus status) {
   switch (status) {
-    case RecordStatus::kCompleted: return "completed";
-    case RecordStatus::kFailed: return "failed";
-    case RecordStatus::kTimeout: return "timeout";
-    default: return "started";
+    case RecordStatus::kCompleted:
+      return "completed";
+    case RecordStatus::kFailed:
+      return "failed";
+    case RecordStatus::kTimeout:
+      return "timeout";
+    default:
+      return "started";
   }
 }
 
@@ -239,9 +259,7 @@ void PutAttribute(Writer& writer, const Item& item) {
   }
 }
 
-bool IsAttribute(ItemKind kind) {
-  return kind >= ItemKind::kString && kind <= ItemKind::kBool;
-}
+bool IsAttribute(ItemKind kind) { return kind >= ItemKind::kString && kind <= ItemKind::kBool; }
 
 // jsonb on the wire: a version byte and JSON text.
 void PutMetadata(Writer& writer, const RecordHeader& record, const Fields& fields,
@@ -287,17 +305,16 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
   // A control character takes six bytes in JSON and a number may take 24 bytes for eight; names of
   // a call site are not among the items.
   const std::size_t most = 2048 + 3 * default_service_.size() + 6 * std::size_t{record.size};
-  const std::size_t used = out.size();
-  if (out.capacity() - used < most) out.reserve(std::max(out.capacity() * 2, used + most));
-  out.resize(used + most);
+  if (row_.size() < most) row_.resize(most);
 
-  Writer writer(out.data() + used);
+  Writer writer(row_.data());
   writer.Put(kRowColumnCount);
   const std::int64_t start_us = FloorToUs(times.start_ns);
-  // The sum stays in range: a duration that overflowed was cut, a time of 2262 has room in int64 us.
+  // The sum stays in range: a duration that overflowed was cut, a time of 2262 has room in int64
+  // us.
   const std::int64_t start_rest_ns = (times.start_ns % 1000 + 1000) % 1000;
-  const std::int64_t end_us = start_us + (start_rest_ns + times.duration_ns % 1000) / 1000 +
-                              times.duration_ns / 1000;
+  const std::int64_t end_us =
+      start_us + (start_rest_ns + times.duration_ns % 1000) / 1000 + times.duration_ns / 1000;
   writer.Int64(start_us - kPostgresEpochUs);
   writer.Int64(end_us - kPostgresEpochUs);
   writer.Int64(times.duration_ns);
@@ -313,8 +330,8 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
   } else {
     writer.Null();
   }
-  writer.Int32(static_cast<std::int32_t>(
-      std::min<std::int64_t>(times.duration_ns / 1'000'000, std::numeric_limits<std::int32_t>::max())));
+  writer.Int32(static_cast<std::int32_t>(std::min<std::int64_t>(
+      times.duration_ns / 1'000'000, std::numeric_limits<std::int32_t>::max())));
   writer.Text(fields.service.empty() ? std::string_view(default_service_) : fields.service);
   writer.Text(fields.operation);
   writer.Text(StatusWord(record.status));
@@ -324,7 +341,7 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
   writer.TextOrNull(fields.error_type);
   writer.TextOrNull(fields.error_message);
   PutMetadata(writer, record, fields, times.ended_before_start_ns);
-  out.resize(static_cast<std::size_t>(writer.at() - out.data()));
+  out.insert(out.end(), row_.data(), writer.at());
 }
 
 std::size_t RowLength(std::string_view rows) noexcept {

@@ -32,6 +32,7 @@ class RowEncoder {
 
  private:
   std::string default_service_;
+  std::vector<std::uint8_t> row_;  // As long as the longest row so far could be.
 };
 
 // The length of the row at `rows[0]`, or 0 when it is not whole. For splitting a batch.

@@ -1,8 +1,7 @@
-// Synchronous libpq calls for the programs and the tests. The flusher has its own, non-blocking way.
-// Threads: a connection belongs to one thread at a time.
-// Memory: handles are owned; a Result owns its rows.
-// Errors: absl::Status; Unavailable = no connection, try again; everything else carries SQLSTATE.
-// Design: docs/architecture.md
+// Synchronous libpq calls for the programs and the tests. The flusher has its own, non-blocking
+// way. Threads: a connection belongs to one thread at a time. Memory: handles are owned; a Result
+// owns its rows. Errors: absl::Status; Unavailable = no connection, try again; everything else
+// carries SQLSTATE. Design: docs/architecture.md
 #pragma once
 
 #include <string>

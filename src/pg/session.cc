@@ -47,7 +47,8 @@ void CloseSocketAfterFork() noexcept {
 Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
   // The first entry may be a whole connection string or URL; what follows fills gaps, or, for the
   // encoding, overrides. Names and options that a pooler refuses are not among them.
-  const char* const keywords[] = {"dbname", "client_encoding", "fallback_application_name", nullptr};
+  const char* const keywords[] = {"dbname", "client_encoding", "fallback_application_name",
+                                  nullptr};
   const char* const values[] = {conninfo.c_str(), "UTF8", "spanring", nullptr};
   connection_.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   if (connection_ == nullptr) {
@@ -163,8 +164,8 @@ Failure Session::FlushOut(Deadline deadline) {
   }
 }
 
-// Waits for the socket. Whatever ends the wait without it also ends the connection: a statement may be
-// half sent, and the ledger tells later whether it was committed.
+// Waits for the socket. Whatever ends the wait without it also ends the connection: a statement may
+// be half sent, and the ledger tells later whether it was committed.
 Failure Session::Wait(short events, Deadline deadline) {
   for (;;) {
     if (stop_->load(std::memory_order_acquire)) {

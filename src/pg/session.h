@@ -54,8 +54,8 @@ class Session {
 
   // One statement with bound parameters; rows, if any, are thrown away.
   Failure Run(const char* sql, const std::vector<Parameter>& parameters, Deadline deadline);
-  // Any number of statements as one simple-Query message. A COPY ... FROM STDIN (FORMAT binary) among
-  // them is fed with `rows`.
+  // Any number of statements as one simple-Query message. A COPY ... FROM STDIN (FORMAT binary)
+  // among them is fed with `rows`.
   Failure Send(const std::string& sql, std::string_view rows, Deadline deadline);
 
  private:

@@ -22,7 +22,9 @@ constexpr seconds kReportEvery{10};
 constexpr std::chrono::hours kPrepareEvery{12};
 constexpr seconds kStoreDropsEvery{1};
 // A batch that the server refuses as a whole this often is given up: it would hold up all the rest.
+// Of many rows it is hardly the rows' fault, and an operator may mend the table; of one it may be.
 constexpr int kMostTries = 10;
+constexpr int kMostTriesOfOneRow = 3;
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -85,7 +87,8 @@ void Shipper::Finish() noexcept {
 }
 
 void Shipper::Abort() noexcept {
-  abort_.store(true, std::memory_order_release);  // release: pairs with the acquires of Run and Wait.
+  abort_.store(true,
+               std::memory_order_release);  // release: pairs with the acquires of Run and Wait.
   wake_.Signal();
 }
 
@@ -194,7 +197,9 @@ void Shipper::Ship() {
       return;
     case FailureKind::kBadRow:
       Report(failure);
-      if (++tries_ >= kMostTries) return Settle(0, persisted);
+      if (++tries_ >= (batch_->rows == 1 ? kMostTriesOfOneRow : kMostTries)) {
+        return Settle(0, persisted);
+      }
       return BackOff();
     case FailureKind::kConnection:
     case FailureKind::kServer:
@@ -204,13 +209,12 @@ void Shipper::Ship() {
 }
 
 Failure Shipper::SendBatch(const flush::Batch& batch) {
-  const std::string sql = absl::StrCat(
-      "SET LOCAL statement_timeout = ", options_.batch_timeout_ms, ";",
-      "INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('", writer_id_, "', ",
-      batch.sequence, ", ", batch.rows, ");", WriterUpdate(batch.rows, 0, /*stopped=*/false), ";",
-      CopyStatement());
-  return session_.Send(sql,
-                       {reinterpret_cast<const char*>(batch.data.data()), batch.data.size()},
+  const std::string sql =
+      absl::StrCat("SET LOCAL statement_timeout = ", options_.batch_timeout_ms, ";",
+                   "INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('", writer_id_,
+                   "', ", batch.sequence, ", ", batch.rows, ");",
+                   WriterUpdate(batch.rows, 0, /*stopped=*/false), ";", CopyStatement());
+  return session_.Send(sql, {reinterpret_cast<const char*>(batch.data.data()), batch.data.size()},
                        BatchDeadline());
 }
 
@@ -218,9 +222,9 @@ Failure Shipper::SendBatch(const flush::Batch& batch) {
 // transaction that the ledger guards. When no row at all is taken it is not the rows' fault.
 Failure Shipper::SendInPieces(const flush::Batch& batch) {
   const auto send = [&](const std::string& sql) { return session_.Send(sql, {}, BatchDeadline()); };
-  Failure failure = send(
-      absl::StrCat("BEGIN; INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('",
-                   writer_id_, "', ", batch.sequence, ", ", batch.rows, ")"));
+  Failure failure =
+      send(absl::StrCat("BEGIN; INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('",
+                        writer_id_, "', ", batch.sequence, ", ", batch.rows, ")"));
   std::uint64_t refused = 0;
   if (failure.ok()) {
     failure = SendPiece({reinterpret_cast<const char*>(batch.data.data()), batch.data.size()},
@@ -245,16 +249,18 @@ Failure Shipper::SendInPieces(const flush::Batch& batch) {
 }
 
 Failure Shipper::SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused) {
-  Failure failure = session_.Send("SAVEPOINT piece; " + CopyStatement() + "; RELEASE SAVEPOINT piece",
-                                  rows, BatchDeadline());
+  Failure failure = session_.Send(
+      "SAVEPOINT piece; " + CopyStatement() + "; RELEASE SAVEPOINT piece", rows, BatchDeadline());
   if (failure.kind != FailureKind::kBadRow) return failure;
   const std::string message = failure.message;
-  failure = session_.Send("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece", {}, BatchDeadline());
+  failure =
+      session_.Send("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece", {}, BatchDeadline());
   if (!failure.ok()) return failure;
   if (count == 1) {
     ++*refused;
     if (*refused == 1) {
-      base::LogError(absl::StrCat("failed to persist trace span: the server refused a row: ", message));
+      base::LogError(
+          absl::StrCat("failed to persist trace span: the server refused a row: ", message));
     }
     return {};
   }
@@ -301,11 +307,11 @@ std::string Shipper::WriterUpdate(std::uint64_t persisted_now, std::uint64_t rej
   drops += "}";
   dropped_sent_ = stats.dropped;
   started_sent_ = stats.started;
-  return absl::StrCat("UPDATE trace_writers SET last_seen_at = now(), spans_started = ",
-                      stats.started, ", spans_persisted = ", stats.persisted + persisted_now,
-                      ", spans_dropped = ", stats.dropped, ", drops = '", drops, "'",
-                      stopped ? ", stopped_at = now()" : "", " WHERE writer_id = '", writer_id_,
-                      "'");
+  return absl::StrCat(
+      "UPDATE trace_writers SET last_seen_at = now(), spans_started = ", stats.started,
+      ", spans_persisted = ", stats.persisted + persisted_now, ", spans_dropped = ", stats.dropped,
+      ", drops = '", drops, "'", stopped ? ", stopped_at = now()" : "", " WHERE writer_id = '",
+      writer_id_, "'");
 }
 
 void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {
@@ -334,21 +340,18 @@ void Shipper::Report(const Failure& failure) {
   last_report_ = now;
   was_down_ = true;
   const Stats stats = stats_();
-  base::LogError(absl::StrCat("failed to persist trace span: ", failure.message, "; ",
-                              stats.journalled, " spans wait, ", stats.dropped, " dropped",
-                              Text(Advice(failure)),
-                              failures_unreported_ > 1
-                                  ? absl::StrCat(" (", failures_unreported_, " failures)")
-                                  : ""));
+  base::LogError(absl::StrCat(
+      "failed to persist trace span: ", failure.message, "; ", stats.journalled, " spans wait, ",
+      stats.dropped, " dropped", Text(Advice(failure)),
+      failures_unreported_ > 1 ? absl::StrCat(" (", failures_unreported_, " failures)") : ""));
   failures_unreported_ = 0;
 }
 
 // Doubling pauses with jitter, so that many writers do not come back at the same moment.
 void Shipper::BackOff() {
   const int doublings = std::min(failures_in_a_row_++, 20);
-  const std::int64_t pause =
-      std::min<std::int64_t>(kFirstPause.count() << doublings,
-                             static_cast<std::int64_t>(options_.retry_max_ms));
+  const std::int64_t pause = std::min<std::int64_t>(
+      kFirstPause.count() << doublings, static_cast<std::int64_t>(options_.retry_max_ms));
   std::uniform_int_distribution<std::int64_t> jitter(pause / 2, pause);
   const auto until = Clock::now() + milliseconds(jitter(random_));
   while (!abort_.load(std::memory_order_acquire) && Clock::now() < until) {

@@ -1,13 +1,14 @@
 // The flusher's second half: takes batches from the journal to the database, each exactly once.
 // Threads: Run on a thread of its own; the rest from any thread.
 // Memory: the batch in hand.
-// Errors: logged, rate-limited, and counted; a batch stays in hand until it is persisted, refused row
+// Errors: logged, rate-limited, and counted; a batch stays in hand until it is persisted, refused
+// row
 //   by row, or the process ends.
 // Design: docs/architecture.md#shipper
 //
 // One batch is one transaction: its row in the ledger (trace_batches), the writer's counters, COPY.
-// When the answer to a commit is lost the batch is sent again; if it had been committed the ledger's
-// unique key refuses it, and that is the answer.
+// When the answer to a commit is lost the batch is sent again; if it had been committed the
+// ledger's unique key refuses it, and that is the answer.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,6 @@
 // Wakes a thread that waits in poll(2).
-// Threads: Signal from any, also where the waiting thread does not exist yet; the rest by the waiter.
-// Memory: one file descriptor.
-// Errors: without a descriptor, waits end by their timeout.
+// Threads: Signal from any, also where the waiting thread does not exist yet; the rest by the
+// waiter. Memory: one file descriptor. Errors: without a descriptor, waits end by their timeout.
 // Design: docs/architecture.md#shipper
 #pragma once
 

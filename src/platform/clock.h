@@ -30,7 +30,8 @@ extern bool g_has_invariant_counter;
 // scale of a few nanoseconds it may happen a little early or late.
 inline std::uint64_t Ticks() noexcept {
 #if defined(__x86_64__)
-  if (g_has_invariant_counter) [[likely]] return __rdtsc();
+  if (g_has_invariant_counter) [[likely]]
+    return __rdtsc();
 #elif defined(__aarch64__)
   std::uint64_t ticks;
   asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
@@ -52,9 +53,9 @@ class TickCalibration {
 
   std::int64_t UnixNanoseconds(std::uint64_t ticks) const noexcept {
     // Unsigned: ticks that are none, from a damaged record, may give any time but no overflow.
-    return static_cast<std::int64_t>(
-        static_cast<std::uint64_t>(anchor_unix_ns_) +
-        static_cast<std::uint64_t>(ToNanoseconds(static_cast<std::int64_t>(ticks - anchor_ticks_))));
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(anchor_unix_ns_) +
+                                     static_cast<std::uint64_t>(ToNanoseconds(
+                                         static_cast<std::int64_t>(ticks - anchor_ticks_))));
   }
   std::int64_t ToNanoseconds(std::int64_t ticks) const noexcept {
     return static_cast<std::int64_t>((static_cast<__int128>(ticks) * ns_per_tick_q32_) >> 32);

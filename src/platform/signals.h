@@ -10,8 +10,8 @@
 
 namespace spanring::platform {
 
-// No handler runs on this thread during its scope: one that starts a span there would wait for a lock
-// that the code it interrupted holds. Two system calls, so never on the fast path.
+// No handler runs on this thread during its scope: one that starts a span there would wait for a
+// lock that the code it interrupted holds. Two system calls, so never on the fast path.
 class SignalBlock {
  public:
   SignalBlock() noexcept {

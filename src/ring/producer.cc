@@ -19,7 +19,9 @@ constexpr std::uint64_t Inverse(std::uint64_t odd) {
 }
 static_assert(Inverse(0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15 == 1);
 
-constexpr std::size_t RoundUpToPage(std::size_t bytes) { return (bytes + 4095) & ~std::size_t{4095}; }
+constexpr std::size_t RoundUpToPage(std::size_t bytes) {
+  return (bytes + 4095) & ~std::size_t{4095};
+}
 
 }  // namespace
 
@@ -29,8 +31,8 @@ Producer* Producer::Create(Registry* registry, std::uint64_t ring_bytes,
   // Prefaulted: the first lap of the ring must not take page faults one by one.
   void* pages = platform::MapPages(head + ring_bytes, /*prefault=*/true);
   if (pages == nullptr) return nullptr;
-  auto* producer = new (pages) Producer(registry, static_cast<std::uint8_t*>(pages) + head,
-                                        ring_bytes, max_open_spans);
+  auto* producer = new (pages)
+      Producer(registry, static_cast<std::uint8_t*>(pages) + head, ring_bytes, max_open_spans);
   if (!producer->AddSlots()) {
     platform::UnmapPages(pages, head + ring_bytes);
     return nullptr;

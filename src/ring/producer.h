@@ -52,11 +52,11 @@ using internal::OpenSpan;
 // A counter with one writer: no locked instruction. Others read a value that may be a little old.
 class Counter {
  public:
-  // relaxed, both: the counters are read as a snapshot, and order nothing.
   void Add(std::uint64_t n) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    // release: pairs with the acquire in Get, so that who sees a count sees the earlier ones too.
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);
   }
-  std::uint64_t Get() const noexcept { return value_.load(std::memory_order_relaxed); }
+  std::uint64_t Get() const noexcept { return value_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<std::uint64_t> value_{0};
@@ -75,7 +75,8 @@ class Producer {
 
   // False in a signal handler that interrupted this thread inside the tracer.
   bool Enter() noexcept {
-    if (busy_) [[unlikely]] return false;
+    if (busy_) [[unlikely]]
+      return false;
     busy_ = true;
     // Only the compiler could move our work across the flag: a handler runs on the same processor.
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -96,7 +97,8 @@ class Producer {
   // A slot, or nullptr when max_open_spans are open or there is no memory (then counted).
   OpenSpan* TakeSlot() noexcept {
     OpenSpan* slot = free_;
-    if (slot == nullptr) [[unlikely]] return TakeSlotSlowly();
+    if (slot == nullptr) [[unlikely]]
+      return TakeSlotSlowly();
     free_ = slot->next;
     return slot;
   }
@@ -110,8 +112,8 @@ class Producer {
   // --- Any thread ---
 
   void ReturnSlotFromElsewhere(OpenSpan* slot) noexcept {
-    // release: pairs with the acquire in TakeSlotSlowly, so that the owner reuses the slot after our
-    // last access. A push needs no protection against ABA: it never reads the head's members.
+    // release: pairs with the acquire in TakeSlotSlowly, so that the owner reuses the slot after
+    // our last access. A push needs no protection against ABA: it never reads the head's members.
     slot->next = returned_.load(std::memory_order_relaxed);
     while (!returned_.compare_exchange_weak(slot->next, slot, std::memory_order_release,
                                             std::memory_order_relaxed)) {

@@ -6,7 +6,8 @@
 //
 //   0      4     6  7  8          16        24       32        40       48      56            64
 //   +------+-----+--+--+----------+---------+--------+---------+--------+-------+--------------+---
-//   | size |site |st|fl| trace id            | span  | parent  | start  | end   | execution id |items
+//   | size |site |st|fl| trace id            | span  | parent  | start  | end   | execution id
+//   |items
 //   +------+-----+--+--+----------+---------+--------+---------+--------+-------+--------------+---
 //
 //   item:  kind (1) | key length (1) | value length (2) | key | value
@@ -31,10 +32,10 @@ enum class RecordStatus : std::uint8_t {
 };
 
 // Bits of RecordHeader::flags. Never renumber.
-inline constexpr std::uint8_t kStartIsUnixNs = 1;    // `start` was given, it is not ticks.
-inline constexpr std::uint8_t kEndIsUnixNs = 2;      // The same for `end`.
-inline constexpr std::uint8_t kHasExecutionId = 4;   // `execution_id` was set.
-inline constexpr std::uint8_t kAttributesLost = 8;   // The last item says how many: kLostAttributes.
+inline constexpr std::uint8_t kStartIsUnixNs = 1;   // `start` was given, it is not ticks.
+inline constexpr std::uint8_t kEndIsUnixNs = 2;     // The same for `end`.
+inline constexpr std::uint8_t kHasExecutionId = 4;  // `execution_id` was set.
+inline constexpr std::uint8_t kAttributesLost = 8;  // The last item says how many: kLostAttributes.
 
 struct RecordHeader {
   std::uint32_t size;  // Of the whole record, a multiple of 8.

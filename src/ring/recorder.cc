@@ -24,8 +24,7 @@ constinit std::atomic<bool> g_has_exit_key{false};
 pthread_key_t g_exit_key;
 
 // initial-exec: one load relative to the thread pointer, also in the shared library.
-#define SPANRING_THREAD_LOCAL \
-  constinit thread_local __attribute__((tls_model("initial-exec")))
+#define SPANRING_THREAD_LOCAL constinit thread_local __attribute__((tls_model("initial-exec")))
 
 SPANRING_THREAD_LOCAL Producer* t_producer = nullptr;
 SPANRING_THREAD_LOCAL SpanContext t_current;
@@ -64,7 +63,8 @@ __attribute__((noinline)) Producer* TakeProducerSlowly() noexcept {
 
 Producer* ThisProducer() noexcept {
   Producer* producer = t_producer;
-  if (producer == nullptr) [[unlikely]] return TakeProducerSlowly();
+  if (producer == nullptr) [[unlikely]]
+    return TakeProducerSlowly();
   return producer;
 }
 
@@ -83,8 +83,10 @@ __attribute__((noinline)) bool Grow(OpenSpan* span, std::size_t needed) noexcept
 // Appends an item; false, and nothing appended, where it does not fit.
 bool Append(OpenSpan* span, ItemKind kind, std::string_view key, const void* value,
             std::size_t value_size) noexcept {
-  if (key.size() > kMaxNameBytes) [[unlikely]] key = base::Truncate(key, kMaxNameBytes);
-  if (value_size > kMaxItemBytes) [[unlikely]] return false;
+  if (key.size() > kMaxNameBytes) [[unlikely]]
+    key = base::Truncate(key, kMaxNameBytes);
+  if (value_size > kMaxItemBytes) [[unlikely]]
+    return false;
   const std::size_t used = span->record.size - sizeof(RecordHeader);
   const std::size_t needed = used + sizeof(ItemHeader) + key.size() + value_size;
   if (needed > span->capacity) [[unlikely]] {
@@ -103,15 +105,18 @@ bool Append(OpenSpan* span, ItemKind kind, std::string_view key, const void* val
 void AppendText(OpenSpan* span, ItemKind kind, std::string_view text) noexcept {
   // An error message may be long: what fits is kept. Names are short.
   const std::size_t limit = kind == ItemKind::kErrorMessage ? kMaxErrorBytes : kMaxNameBytes;
-  if (text.size() > limit) [[unlikely]] text = base::Truncate(text, limit);
+  if (text.size() > limit) [[unlikely]]
+    text = base::Truncate(text, limit);
   if (!Append(span, kind, {}, text.data(), text.size())) ++span->lost_attributes;
 }
 
 OpenSpan* Begin(Producer* producer, TraceId trace_id, SpanId parent) noexcept {
   const std::uint64_t span_id = producer->CountStarted();
   OpenSpan* span = producer->TakeSlot();
-  if (span == nullptr) [[unlikely]] return nullptr;
-  if (trace_id.is_nil()) [[unlikely]] trace_id = internal::NewTraceId();
+  if (span == nullptr) [[unlikely]]
+    return nullptr;
+  if (trace_id.is_nil()) [[unlikely]]
+    trace_id = internal::NewTraceId();
   RecordHeader& record = span->record;
   record.size = sizeof(RecordHeader);
   record.site = 0;
@@ -170,7 +175,8 @@ __attribute__((noinline)) void FinishOddities(OpenSpan* span) noexcept {
 
 // Copies the span into the ring of the thread that ends it; a full ring drops it, and counts.
 void Put(Producer* producer, OpenSpan* span) noexcept {
-  if (span->lost_attributes != 0) [[unlikely]] FinishOddities(span);
+  if (span->lost_attributes != 0) [[unlikely]]
+    FinishOddities(span);
   const std::uint32_t size = span->record.size;
   const std::uint32_t rounded = (size + 7) & ~7U;
   Ring& ring = producer->ring();
@@ -227,7 +233,8 @@ __attribute__((noinline)) void EndElsewhere(OpenSpan* span) noexcept {
 void End(OpenSpan* span, RecordStatus status) noexcept {
   span->record.status = status;
   Producer* producer = t_producer;
-  if (span->owner != producer || !producer->Enter()) [[unlikely]] return EndElsewhere(span);
+  if (span->owner != producer || !producer->Enter()) [[unlikely]]
+    return EndElsewhere(span);
   Put(producer, span);
   Clear(span);
   producer->ReturnSlot(span);
@@ -244,24 +251,42 @@ void StampEnd(OpenSpan* span) noexcept {
 // absl::StatusCodeToString without its std::string, which allocates for the longer names.
 std::string_view StatusCodeName(absl::StatusCode code) noexcept {
   switch (code) {
-    case absl::StatusCode::kOk: return "OK";
-    case absl::StatusCode::kCancelled: return "CANCELLED";
-    case absl::StatusCode::kUnknown: return "UNKNOWN";
-    case absl::StatusCode::kInvalidArgument: return "INVALID_ARGUMENT";
-    case absl::StatusCode::kDeadlineExceeded: return "DEADLINE_EXCEEDED";
-    case absl::StatusCode::kNotFound: return "NOT_FOUND";
-    case absl::StatusCode::kAlreadyExists: return "ALREADY_EXISTS";
-    case absl::StatusCode::kPermissionDenied: return "PERMISSION_DENIED";
-    case absl::StatusCode::kResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case absl::StatusCode::kFailedPrecondition: return "FAILED_PRECONDITION";
-    case absl::StatusCode::kAborted: return "ABORTED";
-    case absl::StatusCode::kOutOfRange: return "OUT_OF_RANGE";
-    case absl::StatusCode::kUnimplemented: return "UNIMPLEMENTED";
-    case absl::StatusCode::kInternal: return "INTERNAL";
-    case absl::StatusCode::kUnavailable: return "UNAVAILABLE";
-    case absl::StatusCode::kDataLoss: return "DATA_LOSS";
-    case absl::StatusCode::kUnauthenticated: return "UNAUTHENTICATED";
-    default: return "UNKNOWN";
+    case absl::StatusCode::kOk:
+      return "OK";
+    case absl::StatusCode::kCancelled:
+      return "CANCELLED";
+    case absl::StatusCode::kUnknown:
+      return "UNKNOWN";
+    case absl::StatusCode::kInvalidArgument:
+      return "INVALID_ARGUMENT";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "DEADLINE_EXCEEDED";
+    case absl::StatusCode::kNotFound:
+      return "NOT_FOUND";
+    case absl::StatusCode::kAlreadyExists:
+      return "ALREADY_EXISTS";
+    case absl::StatusCode::kPermissionDenied:
+      return "PERMISSION_DENIED";
+    case absl::StatusCode::kResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case absl::StatusCode::kFailedPrecondition:
+      return "FAILED_PRECONDITION";
+    case absl::StatusCode::kAborted:
+      return "ABORTED";
+    case absl::StatusCode::kOutOfRange:
+      return "OUT_OF_RANGE";
+    case absl::StatusCode::kUnimplemented:
+      return "UNIMPLEMENTED";
+    case absl::StatusCode::kInternal:
+      return "INTERNAL";
+    case absl::StatusCode::kUnavailable:
+      return "UNAVAILABLE";
+    case absl::StatusCode::kDataLoss:
+      return "DATA_LOSS";
+    case absl::StatusCode::kUnauthenticated:
+      return "UNAUTHENTICATED";
+    default:
+      return "UNKNOWN";
   }
 }
 
@@ -303,12 +328,14 @@ constinit std::atomic<Mode> g_mode{Mode::kUndecided};
 
 OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept {
   Producer* producer = ring::EnterProducer();
-  if (producer == nullptr) [[unlikely]] return nullptr;
+  if (producer == nullptr) [[unlikely]]
+    return nullptr;
   OpenSpan* span = ring::Begin(producer, trace_id, parent);
   if (span != nullptr) [[likely]] {
     // acquire: pairs with the release in RegisterCallSite; the entry travels on with the ring.
     std::uint16_t number = site.number.load(std::memory_order_acquire);
-    if (number == 0) [[unlikely]] number = ring::RegisterCallSite(site);
+    if (number == 0) [[unlikely]]
+      number = ring::RegisterCallSite(site);
     span->record.site = number;
     if (number == 0) [[unlikely]] {
       ring::AppendText(span, ItemKind::kService, site.service);
@@ -323,7 +350,8 @@ OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site) noexcep
 OpenSpan* StartSpan(TraceId trace_id, SpanId parent, std::string_view service,
                     std::string_view operation) noexcept {
   Producer* producer = ring::EnterProducer();
-  if (producer == nullptr) [[unlikely]] return nullptr;
+  if (producer == nullptr) [[unlikely]]
+    return nullptr;
   OpenSpan* span = ring::Begin(producer, trace_id, parent);
   if (span != nullptr) [[likely]] {
     ring::AppendText(span, ItemKind::kService, service);
@@ -406,7 +434,8 @@ void SetAttribute(OpenSpan* span, std::string_view key, const AttributeValue& va
       break;
     }
   }
-  if (!kept) [[unlikely]] ++span->lost_attributes;
+  if (!kept) [[unlikely]]
+    ++span->lost_attributes;
 }
 
 void SetExecutionContext(OpenSpan* span, std::string_view job_id, std::int64_t execution_id,
@@ -442,7 +471,8 @@ SpanContext ExchangeCurrentContext(const SpanContext& context) noexcept {
 }
 
 TraceId NewTraceId() noexcept {
-  if (ring::t_trace_seed == 0) [[unlikely]] ring::t_trace_seed = platform::RandomSeed() | 1;
+  if (ring::t_trace_seed == 0) [[unlikely]]
+    ring::t_trace_seed = platform::RandomSeed() | 1;
   const std::uint64_t count = ++ring::t_trace_count;
   const std::uint64_t random_high = platform::Mix(ring::t_trace_seed + 2 * count);
   const std::uint64_t random_low = platform::Mix(ring::t_trace_seed + 2 * count + 1);

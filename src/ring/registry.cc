@@ -41,7 +41,6 @@ Stats Registry::Count() const noexcept {
     }
     drop(DropReason::kReentrant, p->reentrant_ends.load(std::memory_order_relaxed));
   }
-  std::atomic_thread_fence(std::memory_order_acquire);
   std::uint64_t started = 0;
   std::uint64_t refused = 0;  // Dropped by their own start.
   for (const Producer* p = first(); p != nullptr; p = p->next) {

@@ -84,8 +84,8 @@ class Ring {
   // Refreshes limit_ from the consumer's position and, where the record does not fit into the rest
   // of the lap, starts the next lap. False when there is no room.
   __attribute__((noinline)) bool MakeRoom(std::uint64_t size) noexcept {
-    // acquire: pairs with the release in GiveBack. A stale value is harmless: it only makes the ring
-    // look fuller than it is.
+    // acquire: pairs with the release in GiveBack. A stale value is harmless: it only makes the
+    // ring look fuller than it is.
     const std::uint64_t free_end = consumed_.load(std::memory_order_acquire) + capacity_;
     std::uint64_t lap_end = (write_ & ~(capacity_ - 1)) + capacity_;
     if (lap_end - write_ < size) {

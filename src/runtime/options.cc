@@ -16,7 +16,7 @@ namespace {
 
 struct Setting {
   const char* name;
-  std::uint64_t Options::*field;
+  std::uint64_t Options::* field;
   std::uint64_t least;
   std::uint64_t most;
 };
@@ -27,7 +27,7 @@ constexpr Setting kSettings[] = {
     {"SPANRING_MAX_OPEN_SPANS", &Options::max_open_spans, 64, 4 * kMiB},
     {"SPANRING_FLUSH_INTERVAL_MS", &Options::flush_interval_ms, 1, 60'000},
     {"SPANRING_BATCH_ROWS", &Options::batch_rows, 1, 100'000},
-    {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, kMiB, kMiB * kMiB},
+    {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, kMiB, kMiB* kMiB},
     {"SPANRING_CONNECT_TIMEOUT_MS", &Options::connect_timeout_ms, 100, 600'000},
     {"SPANRING_BATCH_TIMEOUT_MS", &Options::batch_timeout_ms, 100, 3'600'000},
     {"SPANRING_RETRY_MAX_MS", &Options::retry_max_ms, 10, 600'000},
@@ -60,7 +60,8 @@ void ReadNumber(const Setting& setting, Options& options) {
   const auto number = ParseNumber(text);
   if (number && *number >= setting.least && *number <= setting.most) {
     options.*setting.field = *number;
-  } else if (options.enabled) {  // What is wrong with settings that are not used is nobody's concern.
+  } else if (options
+                 .enabled) {  // What is wrong with settings that are not used is nobody's concern.
     base::LogError(absl::StrCat(setting.name, "=", text, " is not a number from ", setting.least,
                                 " to ", setting.most, "; ", options.*setting.field, " is used"));
   }
@@ -70,8 +71,10 @@ void ReadLog(Options& options) {
   const std::string word = absl::AsciiStrToLower(Variable("SPANRING_LOG"));
   options.log_errors = word != "off";
   options.log_info = word == "info";
+  base::ConfigureLog(options);  // So that the warnings go where they are wanted.
   if (!word.empty() && word != "off" && word != "info" && word != "error") {
-    base::LogError(absl::StrCat("SPANRING_LOG=", word, " is none of error, info, off; error is used"));
+    base::LogError(
+        absl::StrCat("SPANRING_LOG=", word, " is none of error, info, off; error is used"));
   }
 }
 
@@ -80,7 +83,6 @@ void ReadLog(Options& options) {
 Options Options::FromEnvironment() {
   Options options;
   ReadLog(options);
-  base::ConfigureLog(options);  // So that the warnings below go where they are wanted.
   const std::string enabled = Variable("ENABLE_DB_TRACING");
   const std::optional<bool> on = ParseSwitch(enabled);
   options.enabled = on.value_or(false);

@@ -55,8 +55,7 @@ Runtime::Way::Way(const Options& options, Runtime* runtime)
       shipper(options, runtime->writer_id_, &journal, &runtime->counters_,
               [runtime] { return runtime->GetStats(); }),
       drainer({options.batch_rows, options.flush_interval_ms, options.service_name},
-              &runtime->registry_, &journal, &runtime->counters_,
-              [this] { shipper.Notify(); }) {}
+              &runtime->registry_, &journal, &runtime->counters_, [this] { shipper.Notify(); }) {}
 
 Runtime::Runtime(const Options& options)
     : writer_id_(internal::NewTraceId()),
@@ -78,7 +77,8 @@ absl::Status Runtime::Start(const Options& options) {
     const std::lock_guard way_lock(way_mutex_);
     way_ = std::move(way);
   } catch (const std::exception& e) {
-    return absl::ResourceExhaustedError(absl::StrCat("cannot start the tracer's threads: ", e.what()));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot start the tracer's threads: ", e.what()));
   }
   running_.store(true, std::memory_order_release);
   return absl::OkStatus();

@@ -47,8 +47,8 @@ class Runtime {
   flush::Counters counters_;
   std::atomic<bool> running_{false};
 
-  std::mutex mutex_;            // Serialises Start and Shutdown.
-  std::shared_ptr<Way> way_;    // Under way_mutex_. Shared with its threads.
+  std::mutex mutex_;          // Serialises Start and Shutdown.
+  std::shared_ptr<Way> way_;  // Under way_mutex_. Shared with its threads.
   std::mutex way_mutex_;
   std::uint64_t next_sequence_ = 1;  // Under mutex_.
 };

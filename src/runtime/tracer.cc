@@ -39,8 +39,8 @@ Mode GetMode() noexcept { return g_mode.load(std::memory_order_relaxed); }
 void BeforeFork() { g_life_mutex.lock(); }
 void InParent() { g_life_mutex.unlock(); }
 void InChild() {
-  // Everything of the parent's runtime stays as it is, unreachable: its threads do not exist here, and
-  // its locks may be held by them. The next span starts a runtime of the child's own.
+  // Everything of the parent's runtime stays as it is, unreachable: its threads do not exist here,
+  // and its locks may be held by them. The next span starts a runtime of the child's own.
   g_runtime.store(nullptr, std::memory_order_relaxed);
   ring::ForgetAfterFork();
   pg::CloseSocketAfterFork();
@@ -60,9 +60,12 @@ void AtExit() {
   }
 }
 
-void InstallHooksOnce() {
+// When the program is loaded, before another thread can be: a fork that began without these hooks
+// while a thread was inside the first start would leave the child a lock that nobody opens.
+__attribute__((constructor)) void WatchForks() { pthread_atfork(BeforeFork, InParent, InChild); }
+
+void WatchExitOnce() {
   static const bool installed = [] {
-    pthread_atfork(BeforeFork, InParent, InChild);
     std::atexit(AtExit);
     return true;
   }();
@@ -75,12 +78,12 @@ absl::Status StartLocked(const Options& wanted) {
   if (runtime != nullptr && runtime->running()) {
     return absl::AlreadyExistsError("the tracer is running; Shutdown it first");
   }
-  // Off means off: not even a hook or a copy of the options is left behind.
+  // Off means off: not even an exit hook or a copy of the options is left behind.
   if (!wanted.enabled) {
     SetMode(Mode::kOff);
     return absl::OkStatus();
   }
-  InstallHooksOnce();
+  WatchExitOnce();
   const Options options = runtime::Clamp(wanted);
   delete std::exchange(g_options, new Options(options));
   if (runtime == nullptr) {

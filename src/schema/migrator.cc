@@ -17,7 +17,9 @@ namespace {
   if (absl::Status status_ = (expression); !status_.ok()) return status_
 
 // One key for all programs that migrate; advisory locks are per database. Never renumber.
-constexpr char kLock[] = "SELECT pg_advisory_xact_lock(7308332045223159143)";
+// What comes behind it may wait for readers, and later readers queue behind it: not for ever.
+constexpr char kLock[] =
+    "SELECT pg_advisory_xact_lock(7308332045223159143); SET LOCAL lock_timeout = '60s'";
 
 // The row of spanring_migrations that stands for the whole of sql/objects/.
 constexpr int kObjectsVersion = 0;
@@ -151,6 +153,11 @@ class Transaction {
   PGconn* connection_;
   bool begun_ = false;
 };
+
+absl::Status Lock(PGconn* connection) {
+  absl::Status locked = pg::Execute(connection, kLock);
+  return locked.ok() ? locked : Explain("waiting for another migration", locked);
+}
 
 absl::StatusOr<Ledger> ReadLedger(PGconn* connection) {
   Ledger ledger;
@@ -317,7 +324,7 @@ absl::StatusOr<MigrateReport> Up(PGconn* connection) {
   NoticeCollector collector(connection, &report.notices);
   Transaction transaction(connection);
   SPANRING_RETURN_IF_ERROR(transaction.Begin(kBegin));
-  SPANRING_RETURN_IF_ERROR(pg::Execute(connection, kLock));
+  SPANRING_RETURN_IF_ERROR(Lock(connection));
   auto ledger = ReadLedger(connection);
   if (!ledger.ok()) return ledger.status();
   SPANRING_RETURN_IF_ERROR(CheckSameHistory(*ledger));
@@ -345,7 +352,7 @@ absl::StatusOr<MigrateReport> Down(PGconn* connection, int to_version, bool allo
   NoticeCollector collector(connection, &report.notices);
   Transaction transaction(connection);
   SPANRING_RETURN_IF_ERROR(transaction.Begin(kBegin));
-  SPANRING_RETURN_IF_ERROR(pg::Execute(connection, kLock));
+  SPANRING_RETURN_IF_ERROR(Lock(connection));
   auto ledger = ReadLedger(connection);
   if (!ledger.ok()) return ledger.status();
   SPANRING_RETURN_IF_ERROR(CheckSameHistory(*ledger));

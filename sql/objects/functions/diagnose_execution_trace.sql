@@ -99,12 +99,12 @@ BEGIN
                     WHEN samples >= v_limits.minimum_samples
                         AND duration_ns > v_limits.slow_factor * baseline_ns THEN
                         format(
-                            'slow: %s ms, %s times the average of %s ms over %s spans of other '
+                            'slow: %s, %s times the average of %s over %s spans of other '
                             'executions',
-                            round(duration_ns / 1e6, 1),
+                            trace_seconds(duration_ns),
                             CASE WHEN baseline_ns > 0
                                 THEN round(duration_ns / baseline_ns, 1)::text ELSE 'many' END,
-                            round(baseline_ns / 1e6, 1), samples)
+                            trace_seconds(baseline_ns), samples)
                 END,
                 CASE
                     WHEN lead_ns > v_limits.gap_ns AND above_service <> service THEN

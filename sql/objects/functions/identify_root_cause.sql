@@ -77,7 +77,8 @@ BEGIN
             greatest(coalesce(self_time_ns, 0) - coalesce(silent.gap_ns, 0), 0) AS own_ns,
             CASE
                 WHEN type_kind = 'connection' THEN 'CONNECTION_FAILURE'
-                WHEN type_kind = 'timeout' OR status IN ('timeout', 'started') THEN 'SERVICE_TIMEOUT'
+                WHEN type_kind = 'timeout' OR status IN ('timeout', 'started')
+                    THEN 'SERVICE_TIMEOUT'
                 WHEN type_kind = 'modal' THEN 'MODAL_EXECUTION_FAILURE'
                 WHEN text_kind = 'connection' THEN 'CONNECTION_FAILURE'
                 WHEN text_kind = 'timeout' THEN 'SERVICE_TIMEOUT'

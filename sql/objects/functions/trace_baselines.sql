@@ -1,5 +1,5 @@
 -- What operations usually take: the average over other executions' completed spans around a time.
--- Operations that are frequent enough are averaged over the near days, the others over the far ones.
+-- Operations that are frequent enough are averaged over the near days, others over the far ones.
 CREATE OR REPLACE FUNCTION trace_baselines(
     p_execution_id bigint,
     p_trace_ids uuid[],

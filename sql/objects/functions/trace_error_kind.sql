@@ -9,7 +9,8 @@ SET search_path FROM CURRENT
 AS $$
     SELECT CASE
         WHEN p_error ~* (
-            '\m(econn(refused|reset|aborted)|e(host|net)unreach|etimedout|epipe|enotfound|eai_again)'
+            '\m(econn(refused|reset|aborted)|e(host|net)unreach|etimedout)'
+            || '|\m(epipe|enotfound|eai_again)'
             || '|connect(ion)?[ _-]?(was )?(refused|reset|aborted|closed|failed|failure|error|lost)'
             || '|connect(ion)?[ _-]?(timeout|timed[ _-]?out)'
             || '|(could not|cannot|can''t|failed to|unable to) connect'

@@ -47,7 +47,7 @@ BEGIN
         FOREACH v_object IN ARRAY ARRAY[
             'diagnose_execution_trace', 'find_similar_traces', 'identify_root_cause',
             'trace_baselines', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
-            'trace_tree'
+            'trace_seconds', 'trace_tree'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

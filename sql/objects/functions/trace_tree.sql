@@ -106,7 +106,8 @@ BEGIN
             extract(epoch FROM started_at) * 1e6 - v_first_us AS start_us,
             CASE
                 WHEN status = 'started' THEN c_never
-                WHEN completed_at IS NOT NULL THEN extract(epoch FROM completed_at) * 1e6 - v_first_us
+                WHEN completed_at IS NOT NULL
+                    THEN extract(epoch FROM completed_at) * 1e6 - v_first_us
                 ELSE extract(epoch FROM started_at) * 1e6 - v_first_us
                     + coalesce(duration_ns, 0) / 1000
             END AS end_us
@@ -248,7 +249,9 @@ BEGIN
         CASE
             WHEN spans.status <> 'started'
                 THEN greatest(
-                    least(coalesce(spans.duration_ns, 0), c_never * 1000) - placed.covered_us * 1000, 0)
+                    least(coalesce(spans.duration_ns, 0), c_never * 1000)
+                        - placed.covered_us * 1000,
+                    0)
         END,
         placed.gap_us * 1000,
         CASE WHEN placed.gap_us > 0 THEN v_row[placed.gap_opener] END,

@@ -119,6 +119,12 @@ std::string EscapeJson(std::string_view json) {
   return escaped;
 }
 
+std::string Label(std::string_view service, std::string_view operation) {
+  std::string label = std::string(service) + '.';
+  if (operation.starts_with(label)) return std::string(operation);
+  return label.append(operation);
+}
+
 std::size_t DisplayWidth(std::string_view text) {
   const Utf8Locale locale;
   std::size_t width = 0;

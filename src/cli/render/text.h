@@ -22,6 +22,10 @@ namespace spanring::cli {
 // The same for JSON text, where those characters can only stand inside strings: equal as JSON.
 [[nodiscard]] std::string EscapeJson(std::string_view json);
 
+// How a span is called: service.operation, said once where the operation's name begins with the
+// service's already. Not escaped. The same rule as trace_label() in SQL.
+[[nodiscard]] std::string Label(std::string_view service, std::string_view operation);
+
 // Columns that escaped text takes; wide characters take two, combining ones none.
 [[nodiscard]] std::size_t DisplayWidth(std::string_view text);
 

@@ -100,8 +100,8 @@ std::string Name(const Row& row) {
   if (row.gap != nullptr) {
     return absl::StrCat("░░ ", FormatDuration(row.gap->duration_ns), " gap");
   }
-  return absl::StrCat(row.span->is_orphan ? "(no parent) " : "", Escape(row.span->service), ".",
-                      Escape(row.span->operation));
+  return absl::StrCat(row.span->is_orphan ? "(no parent) " : "",
+                      Escape(Label(row.span->service, row.span->operation)));
 }
 
 Layout MakeLayout(const std::vector<Row>& rows, std::size_t width) {
