@@ -1,4 +1,5 @@
--- Moves the rows that 001 set aside into trace_spans, with their ids and creation times.
+-- Moves the rows that 001 set aside into trace_spans, with their ids and creation times, and grants
+-- on trace_spans what was granted on the earlier table.
 DO $$
 DECLARE
     -- A partition costs planning time in each query; older days share the default partition.
@@ -9,11 +10,15 @@ DECLARE
     v_highest bigint;
     v_extra   text;
     v_odd     text;
+    v_grant   text;
+    v_lost    text;
 BEGIN
     IF to_regclass(format('%I.trace_spans_earlier', current_schema())) IS NULL THEN
         RETURN;
     END IF;
     PERFORM set_config('timezone', 'UTC', true);
+    -- A policy that hid rows would hide them from the count as well: an error instead.
+    PERFORM set_config('row_security', 'off', true);
 
     SELECT string_agg(DISTINCT quote_literal(status), ', ') INTO v_odd
     FROM trace_spans_earlier
@@ -57,6 +62,55 @@ BEGIN
     END IF;
     IF v_highest > 0 THEN
         PERFORM setval('trace_spans_id_seq', v_highest);
+    END IF;
+
+    -- With the owner's own rights, for where the tables change hands; and who may insert rows needs
+    -- their numbers.
+    FOR v_grant IN
+        WITH acls AS (
+            SELECT NULL::name AS column_name, coalesce(relacl, acldefault('r', relowner)) AS acl
+            FROM pg_class
+            WHERE oid = 'trace_spans_earlier'::regclass
+            UNION ALL
+            SELECT earlier.attname, earlier.attacl
+            FROM pg_attribute AS earlier
+            JOIN pg_attribute AS ours
+                ON ours.attname = earlier.attname AND ours.attrelid = 'trace_spans'::regclass
+            WHERE earlier.attrelid = 'trace_spans_earlier'::regclass AND earlier.attnum > 0
+        ),
+        rights AS (
+            SELECT
+                acls.column_name, exploded.privilege_type, exploded.is_grantable,
+                CASE exploded.grantee
+                    WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(exploded.grantee))
+                END AS grantee
+            FROM acls
+            CROSS JOIN LATERAL aclexplode(acls.acl) AS exploded
+            WHERE exploded.grantee
+                <> (SELECT relowner FROM pg_class WHERE oid = 'trace_spans'::regclass)
+        )
+        SELECT format(
+            'GRANT %s%s ON trace_spans TO %s%s', privilege_type,
+            ' (' || quote_ident(column_name) || ')', grantee,
+            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM rights
+        UNION ALL
+        SELECT DISTINCT 'GRANT USAGE ON SEQUENCE trace_spans_id_seq TO ' || grantee
+        FROM rights WHERE privilege_type = 'INSERT'
+    LOOP
+        EXECUTE v_grant;
+    END LOOP;
+
+    SELECT string_agg(lost, ', ' ORDER BY lost) INTO v_lost
+    FROM (
+        SELECT 'trigger ' || tgname FROM pg_trigger
+        WHERE tgrelid = 'trace_spans_earlier'::regclass AND NOT tgisinternal
+        UNION ALL
+        SELECT 'policy ' || polname FROM pg_policy
+        WHERE polrelid = 'trace_spans_earlier'::regclass
+    ) AS others (lost);
+    IF v_lost IS NOT NULL THEN
+        RAISE INFO 'the earlier trace_spans had what is not carried over: %', v_lost;
     END IF;
 
     SELECT string_agg(earlier.attname, ', ' ORDER BY earlier.attname) INTO v_extra

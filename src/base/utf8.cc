@@ -64,6 +64,13 @@ std::uint8_t* CopySanitized(std::string_view text, std::uint8_t* out) noexcept {
   return out;
 }
 
+std::string Sanitized(std::string_view text) {
+  std::string out(3 * text.size(), '\0');
+  auto* begin = reinterpret_cast<std::uint8_t*>(out.data());
+  out.resize(static_cast<std::size_t>(CopySanitized(text, begin) - begin));
+  return out;
+}
+
 std::string_view Truncate(std::string_view text, std::size_t limit) noexcept {
   if (text.size() <= limit) return text;
   std::size_t end = limit;

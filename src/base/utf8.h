@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace spanring::base {
@@ -19,6 +20,9 @@ bool IsPlainAscii(std::string_view text) noexcept;
 // Copies `text`, each byte that is not part of a valid character replaced by U+FFFD. Writes at most
 // three times its length and returns the end of what was written.
 std::uint8_t* CopySanitized(std::string_view text, std::uint8_t* out) noexcept;
+
+// The same as a string.
+std::string Sanitized(std::string_view text);
 
 // The longest start of `text` of at most `limit` bytes that does not split a character.
 std::string_view Truncate(std::string_view text, std::size_t limit) noexcept;

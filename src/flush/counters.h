@@ -29,7 +29,9 @@ class Counters {
   std::uint64_t Undelivered() const noexcept {
     std::uint64_t gone = persisted_.load(std::memory_order_relaxed);
     for (const auto& dropped : dropped_) gone += dropped.load(std::memory_order_relaxed);
-    return drained_.load(std::memory_order_relaxed) - gone;
+    const std::uint64_t drained = drained_.load(std::memory_order_relaxed);
+    return drained > gone ? drained - gone
+                          : 0;  // A drainer that still runs may be ahead of itself.
   }
 
   // What left the journal. To be read before the registry is counted, and added to it with Add.

@@ -33,6 +33,13 @@ Drainer::Drainer(const DrainerOptions& options, ring::Registry* registry, Journa
       encoder_(options.service_name) {}
 
 void Drainer::Run() {
+  struct End {  // Also when an exception ends the thread.
+    Drainer* drainer;
+    ~End() {
+      const std::lock_guard lock(drainer->mutex_);
+      drainer->ended_ = true;
+    }
+  } end{this};
   microseconds idle{0};
   for (;;) {
     std::uint64_t requested = 0;
@@ -68,6 +75,11 @@ std::uint64_t Drainer::Stop() {
   stopping_ = true;
   wake_.notify_one();
   return ++requested_;
+}
+
+bool Drainer::ended() {
+  const std::lock_guard lock(mutex_);
+  return ended_;
 }
 
 std::uint64_t Drainer::RequestFlush() {

@@ -36,7 +36,7 @@ class Drainer {
 
   // Drains until Stop, then once more.
   void Run();
-  // Returns the ticket of the last pass: after it the journal is touched no more.
+  // Returns the ticket of the last pass.
   std::uint64_t Stop();
 
   // Starts a pass that takes every record committed before this call, and seals. Returns its
@@ -44,6 +44,8 @@ class Drainer {
   std::uint64_t RequestFlush();
   // Waits until that pass is over; false when `deadline` came first.
   bool WaitForFlush(std::uint64_t ticket, std::chrono::steady_clock::time_point deadline);
+  // Run is over: neither rings nor journal are touched any more.
+  bool ended();
   // Every batch with a lower sequence was sealed by a pass that is over.
   std::uint64_t flushed_sequence();
 
@@ -71,6 +73,7 @@ class Drainer {
   std::condition_variable wake_;  // For the drainer's thread.
   std::condition_variable done_;  // For those who wait for a flush.
   bool stopping_ = false;         // Under mutex_, as all below.
+  bool ended_ = false;
   std::uint64_t requested_ = 0;
   std::uint64_t finished_ = 0;
   std::uint64_t flushed_sequence_ = 0;

@@ -23,6 +23,9 @@ bool Succeeded(const PGresult* result) {
 
 absl::StatusOr<Connection> Connect(const std::string& conninfo,
                                    const std::string& application_name) {
+  if (const std::string_view fault = FaultOf(conninfo); !fault.empty()) {
+    return absl::UnavailableError(std::string(fault));
+  }
   // The first entry may be a whole connection string or URL; what follows overrides it.
   const char* const keywords[] = {"dbname", "fallback_application_name", "client_encoding",
                                   nullptr};

@@ -1,6 +1,39 @@
 #include "pg/handles.h"
 
 namespace spanring::pg {
+namespace {
+
+constexpr std::string_view kNotValid =
+    "DATABASE_URL is not a valid connection string or URL (special characters in the password must "
+    "be "
+    "percent-encoded in a URL, and quoted in a connection string)";
+
+bool LooksTorn(const PQconninfoOption& option) {
+  if (option.val == nullptr) return false;
+  const std::string_view keyword = option.keyword;
+  const std::string_view value = option.val;
+  if (keyword == "host") return value.find('@') != std::string_view::npos;
+  if (keyword == "dbname") return value.find_first_of("@:") != std::string_view::npos;
+  if (keyword == "port") return value.find_first_not_of("0123456789,") != std::string_view::npos;
+  return false;
+}
+
+}  // namespace
+
+std::string_view FaultOf(const std::string& conninfo) {
+  const bool is_name = conninfo.find('=') == std::string::npos &&
+                       !conninfo.starts_with("postgres://") &&
+                       !conninfo.starts_with("postgresql://");
+  if (is_name) return conninfo.find_first_of("@:") == std::string::npos ? "" : kNotValid;
+  char* message = nullptr;
+  PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), &message);
+  PQfreemem(message);
+  if (options == nullptr) return kNotValid;
+  bool torn = false;
+  for (const PQconninfoOption* o = options; o->keyword != nullptr; ++o) torn |= LooksTorn(*o);
+  PQconninfoFree(options);
+  return torn ? kNotValid : std::string_view();
+}
 
 std::string OneLine(std::string_view message) {
   std::string line;

@@ -27,6 +27,11 @@ using Result = std::unique_ptr<PGresult, ResultClearer>;
 // A text parameter of a query, or NULL.
 using Parameter = std::optional<std::string>;
 
+// What is wrong with a connection string or URL, "" when nothing is that can be told without a
+// server. Never a part of it: a password with an unescaped character lands anywhere when libpq
+// reads it, and then in libpq's own messages.
+[[nodiscard]] std::string_view FaultOf(const std::string& conninfo);
+
 // libpq's messages span lines and end in one; logs and terminals want a single line.
 [[nodiscard]] std::string OneLine(std::string_view message);
 

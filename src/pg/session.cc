@@ -1,6 +1,7 @@
 #include "pg/session.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,28 +24,49 @@ constexpr std::size_t kChunkBytes = 64 * 1024;
 
 // For CloseSocketAfterFork. relaxed: written by the shipper, read in a child that has one thread.
 constinit std::atomic<int> g_socket{-1};
+constinit std::atomic<ino_t> g_socket_inode{0};
 
-int PollTimeout(Deadline deadline) {
+ino_t InodeOf(int fd) noexcept {
+  struct stat status{};
+  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
+}
+
+void RememberSocket(int fd) noexcept {
+  g_socket_inode.store(InodeOf(fd), std::memory_order_relaxed);
+  g_socket.store(fd, std::memory_order_relaxed);
+}
+
+int PollTimeout(Deadline deadline, int most_ms) {
   const auto left =
       std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()).count() + 1;
-  return static_cast<int>(std::clamp<long long>(left, 0, 60'000));
+  return static_cast<int>(std::clamp<long long>(left, 0, most_ms));
 }
 
 FailureKind KindOf(std::string_view sqlstate, std::string_view constraint) {
   if (sqlstate == "23505" && constraint == "trace_batches_pkey") return FailureKind::kAlreadyThere;
   const std::string_view sqlclass = sqlstate.substr(0, 2);
-  // Data exceptions and integrity constraints: of these very rows.
-  if (sqlclass == "22" || sqlclass == "23") return FailureKind::kBadRow;
+  // Data exceptions, constraints, a limit that a value exceeds, a check option, an exception that
+  // somebody's trigger raised: of these very rows.
+  for (const std::string_view of_rows : {"22", "23", "44", "54", "P0"}) {
+    if (sqlclass == of_rows) return FailureKind::kBadRow;
+  }
   return FailureKind::kServer;
 }
 
 }  // namespace
 
 void CloseSocketAfterFork() noexcept {
-  if (const int fd = g_socket.exchange(-1, std::memory_order_relaxed); fd >= 0) close(fd);
+  // Only if the number still means that socket: libpq may have closed it, and the host opened a
+  // file.
+  const int fd = g_socket.exchange(-1, std::memory_order_relaxed);
+  const ino_t inode = g_socket_inode.load(std::memory_order_relaxed);
+  if (fd >= 0 && inode != 0 && InodeOf(fd) == inode) close(fd);
 }
 
 Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
+  if (const std::string_view fault = FaultOf(conninfo); !fault.empty()) {
+    return {FailureKind::kServer, std::string(fault), ""};
+  }
   // The first entry may be a whole connection string or URL; what follows fills gaps, or, for the
   // encoding, overrides. Names and options that a pooler refuses are not among them.
   const char* const keywords[] = {"dbname", "client_encoding", "fallback_application_name",
@@ -58,6 +80,7 @@ Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return Lost("");
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK) {
+    RememberSocket(PQsocket(connection_.get()));
     const Failure wait = Wait(next == PGRES_POLLING_WRITING ? POLLOUT : POLLIN, deadline);
     if (!wait.ok()) {
       Close();
@@ -67,7 +90,7 @@ Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
     if (next == PGRES_POLLING_FAILED) return Lost("");
   }
   PQsetnonblocking(connection_.get(), 1);
-  g_socket.store(PQsocket(connection_.get()), std::memory_order_relaxed);
+  RememberSocket(PQsocket(connection_.get()));
   return {};
 }
 
@@ -177,7 +200,7 @@ Failure Session::Wait(short events, Deadline deadline) {
       return {FailureKind::kConnection, "no answer from the server in time", ""};
     }
     pollfd fds[] = {{PQsocket(connection_.get()), events, 0}, {wake_->fd(), POLLIN, 0}};
-    const int ready = poll(fds, 2, PollTimeout(deadline));
+    const int ready = poll(fds, 2, PollTimeout(deadline, wake_->MostWaitMs()));
     if (ready > 0 && fds[0].revents != 0) return {};
     if (ready > 0 && fds[1].revents != 0) wake_->Clear();
   }

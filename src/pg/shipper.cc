@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "flush/row_encoder.h"
 #include "platform/random.h"
 
@@ -28,7 +30,7 @@ constexpr int kMostTriesOfOneRow = 3;
 
 std::string HostName() {
   std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+  return gethostname(name.data(), name.size() - 1) == 0 ? base::Sanitized(name.data()) : "";
 }
 
 std::string CopyStatement() {
@@ -54,17 +56,34 @@ std::string Text(std::string_view view) { return std::string(view); }
 }  // namespace
 
 Shipper::Shipper(const Options& options, const TraceId& writer_id, flush::Journal* journal,
-                 flush::Counters* counters, std::function<Stats()> stats)
+                 flush::Counters* counters, std::function<Stats()> stats,
+                 std::function<void()> first_connect)
     : options_(options),
       writer_id_(writer_id.ToUuid()),
       journal_(journal),
       counters_(counters),
       stats_(std::move(stats)),
+      first_connect_(std::move(first_connect)),
       session_(&wake_, &abort_),
       random_(static_cast<std::uint32_t>(platform::RandomSeed())),
-      done_below_(journal->next_sequence()) {}
+      done_below_(journal->next_sequence()) {
+  // What an earlier run of this process counted is no news.
+  const Stats stats = stats_();
+  started_stored_ = stats.started;
+  dropped_stored_ = stats.dropped;
+}
 
 void Shipper::Run() {
+  // Also when an exception ends the thread: whoever waits for it must not wait for ever.
+  struct End {
+    Shipper* shipper;
+    ~End() {
+      shipper->session_.Close();
+      const std::lock_guard lock(shipper->mutex_);
+      shipper->ended_ = true;
+      shipper->changed_.notify_all();
+    }
+  } end{this};
   for (;;) {
     if (abort_.load(std::memory_order_acquire)) break;
     if (batch_ == nullptr) batch_ = journal_->Take();
@@ -74,10 +93,6 @@ void Shipper::Run() {
       Ship();
     }
   }
-  session_.Close();
-  const std::lock_guard lock(mutex_);
-  ended_ = true;
-  changed_.notify_all();
 }
 
 void Shipper::Finish() noexcept {
@@ -101,6 +116,11 @@ bool Shipper::WaitUntilDone(std::uint64_t sequence, Deadline deadline) {
 bool Shipper::WaitUntilEnded(Deadline deadline) {
   std::unique_lock lock(mutex_);
   return changed_.wait_until(lock, deadline, [&] { return ended_; });
+}
+
+void Shipper::GiveUp() {
+  const std::lock_guard lock(mutex_);
+  given_up_ = true;
 }
 
 // No batch is waiting. False when the shipper is to end.
@@ -149,6 +169,7 @@ bool Shipper::Idle() {
 bool Shipper::Connect() {
   Failure failure = session_.Connect(options_.database_url,
                                      Clock::now() + milliseconds(options_.connect_timeout_ms));
+  if (first_connect_) std::exchange(first_connect_, nullptr)();
   if (failure.ok()) failure = Prepare();
   if (failure.ok()) {
     last_use_ = Clock::now();
@@ -171,7 +192,11 @@ Failure Shipper::Prepare() {
       BatchDeadline());
   if (!failure.ok()) return failure;
   prepared_ = Clock::now();
-  return session_.Run("SELECT trace_ensure_partitions()", {}, BatchDeadline());
+  failure = session_.Run("SELECT trace_ensure_partitions()", {}, BatchDeadline());
+  if (failure.ok() || !session_.connected()) return failure;
+  // A day without a partition is no reason to stop: its spans go to the default one.
+  Report(failure);
+  return {};
 }
 
 void Shipper::Ship() {
@@ -315,6 +340,8 @@ std::string Shipper::WriterUpdate(std::uint64_t persisted_now, std::uint64_t rej
 }
 
 void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {
+  const std::lock_guard lock(mutex_);
+  if (given_up_) return;  // Counted by who gave up; the batch goes with us.
   counters_->CountPersisted(persisted);
   if (rejected > 0) counters_->CountDropped(DropReason::kRejected, rejected);
   const std::uint64_t sequence = batch_->sequence;
@@ -327,7 +354,6 @@ void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {
     was_down_ = false;
     base::LogInfo("the database takes trace spans again");
   }
-  const std::lock_guard lock(mutex_);
   done_below_ = sequence + 1;
   changed_.notify_all();
 }
@@ -361,7 +387,7 @@ void Shipper::BackOff() {
 
 void Shipper::WaitFor(milliseconds pause) {
   pollfd fd{wake_.fd(), POLLIN, 0};
-  const auto timeout = std::clamp<std::int64_t>(pause.count(), 0, 600'000);
+  const auto timeout = std::clamp<std::int64_t>(pause.count(), 0, wake_.MostWaitMs());
   if (poll(&fd, 1, static_cast<int>(timeout)) > 0) wake_.Clear();
 }
 

@@ -32,9 +32,11 @@ namespace spanring::pg {
 
 class Shipper {
  public:
-  // `stats` gives the process's counts as they are now.
+  // `stats` gives the process's counts as they are now. `first_connect` is called once, after the
+  // first try to connect.
   Shipper(const Options& options, const TraceId& writer_id, flush::Journal* journal,
-          flush::Counters* counters, std::function<Stats()> stats);
+          flush::Counters* counters, std::function<Stats()> stats,
+          std::function<void()> first_connect);
   ~Shipper() { delete batch_; }
   Shipper(const Shipper&) = delete;
   Shipper& operator=(const Shipper&) = delete;
@@ -52,6 +54,8 @@ class Shipper {
   bool WaitUntilDone(std::uint64_t sequence, Deadline deadline);
   // Waits until Run has ended; false when `deadline` came first.
   bool WaitUntilEnded(Deadline deadline);
+  // From now on no batch changes a count: the caller counts what was not confirmed.
+  void GiveUp();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -78,6 +82,7 @@ class Shipper {
   flush::Journal* const journal_;
   flush::Counters* const counters_;
   const std::function<Stats()> stats_;
+  std::function<void()> first_connect_;  // The shipper's thread.
   Wake wake_;
   std::atomic<bool> finish_{false};
   std::atomic<bool> abort_{false};
@@ -104,6 +109,7 @@ class Shipper {
   std::condition_variable changed_;
   std::uint64_t done_below_ = 0;  // Under mutex_.
   bool ended_ = false;            // Under mutex_.
+  bool given_up_ = false;         // Under mutex_.
 };
 
 }  // namespace spanring::pg

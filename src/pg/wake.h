@@ -1,6 +1,7 @@
 // Wakes a thread that waits in poll(2).
-// Threads: Signal from any, also where the waiting thread does not exist yet; the rest by the
-// waiter. Memory: one file descriptor. Errors: without a descriptor, waits end by their timeout.
+// Threads: Signal from any; the rest by the thread that waits.
+// Memory: one file descriptor.
+// Errors: without a descriptor nobody is woken, and waits are cut to MostWaitMs().
 // Design: docs/architecture.md#shipper
 #pragma once
 
@@ -17,6 +18,8 @@ class Wake {
   // Takes the signals so far back.
   void Clear() noexcept;
   int fd() const noexcept { return fd_; }
+  // How long a wait may last that hopes to be woken.
+  int MostWaitMs() const noexcept { return fd_ >= 0 ? 600'000 : 100; }
 
  private:
   int fd_;

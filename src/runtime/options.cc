@@ -9,6 +9,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/utf8.h"
+#include "ring/record.h"
 #include "runtime/clamp.h"
 
 namespace spanring {
@@ -105,6 +107,7 @@ Options Clamp(Options options) {
     std::uint64_t& value = options.*setting.field;
     value = std::clamp(value, setting.least, setting.most);
   }
+  options.service_name = base::Truncate(base::Sanitized(options.service_name), ring::kMaxNameBytes);
   return options;
 }
 

@@ -52,22 +52,38 @@ void StartThread(const char* name, std::function<void()> body) {
 
 Runtime::Way::Way(const Options& options, Runtime* runtime)
     : journal(options.journal_bytes, runtime->next_sequence_),
-      shipper(options, runtime->writer_id_, &journal, &runtime->counters_,
-              [runtime] { return runtime->GetStats(); }),
+      shipper(
+          options, runtime->writer_id_, &journal, &runtime->counters_,
+          [runtime] { return runtime->GetStats(); }, runtime->watch_exit_),
       drainer({options.batch_rows, options.flush_interval_ms, options.service_name},
               &runtime->registry_, &journal, &runtime->counters_, [this] { shipper.Notify(); }) {}
 
-Runtime::Runtime(const Options& options)
+Runtime::Runtime(const Options& options, void (*watch_exit)())
     : writer_id_(internal::NewTraceId()),
+      watch_exit_(watch_exit),
       registry_(std::bit_ceil(options.ring_bytes), options.max_open_spans) {}
 
+bool Runtime::LastHasEnded() {
+  if (last_ == nullptr) return true;
+  if (!last_->drainer.ended()) return false;
+  next_sequence_ = last_->journal.next_sequence();
+  last_.reset();
+  return true;
+}
+
 absl::Status Runtime::Start(const Options& options) {
-  const std::lock_guard lock(mutex_);
+  // Never waited for: the caller holds up forks and first spans meanwhile.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return absl::UnavailableError("a Shutdown is under way; try again");
   if (running()) return absl::AlreadyExistsError("the tracer is running; Shutdown it first");
+  if (!LastHasEnded()) {
+    return absl::UnavailableError("the drainer of the last run has not ended; try again");
+  }
   base::ConfigureLog(options);
   try {
     auto way = std::make_shared<Way>(options, this);
     StartThread("spanring-drain", [way] { way->drainer.Run(); });
+    last_ = way;
     try {
       StartThread("spanring-ship", [way] { way->shipper.Run(); });
     } catch (...) {
@@ -105,11 +121,15 @@ absl::Status Runtime::Flush(absl::Duration timeout) {
 }
 
 absl::Status Runtime::Shutdown(absl::Duration timeout) {
-  const std::lock_guard lock(mutex_);
-  if (!running()) return absl::OkStatus();
   const auto deadline = DeadlineAfter(timeout);
-  internal::g_mode.store(internal::Mode::kOff, std::memory_order_relaxed);
-  const std::shared_ptr<Way> way = way_;
+  const std::unique_lock lock(mutex_, deadline);
+  if (!lock.owns_lock()) return absl::DeadlineExceededError("another Shutdown is under way");
+  std::shared_ptr<Way> way;
+  {
+    const std::lock_guard way_lock(way_mutex_);
+    way = way_;
+  }
+  if (way == nullptr) return absl::OkStatus();
   const std::uint64_t ticket = way->drainer.Stop();
   // The drainer waits for nobody, so a deadline of zero is no reason to leave the rings unread.
   way->drainer.WaitForFlush(ticket, std::max(deadline, Clock::now() + std::chrono::seconds(5)));
@@ -117,17 +137,17 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   const bool delivered = way->shipper.WaitUntilEnded(deadline);
   if (!delivered) {
     way->shipper.Abort();
-    // Long enough for a thread that is not stuck; it changes counts no more after this.
+    // Long enough for a thread that is not stuck.
     way->shipper.WaitUntilEnded(Clock::now() + std::chrono::milliseconds(200));
+    way->shipper.GiveUp();
   }
-  next_sequence_ = way->journal.next_sequence();
   {
     const std::lock_guard way_lock(way_mutex_);
     way_.reset();
   }
   const std::uint64_t undelivered = counters_.Undelivered();
   counters_.CountDropped(DropReason::kShutdown, undelivered);
-  running_.store(false, std::memory_order_release);
+  static_cast<void>(LastHasEnded());  // Frees the journal now, if it can be.
   if (undelivered > 0) {
     base::LogError(absl::StrCat("failed to persist trace span: ", undelivered,
                                 " spans were not delivered before the deadline of the shutdown"));

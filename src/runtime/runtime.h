@@ -23,17 +23,25 @@ namespace spanring::runtime {
 
 class Runtime {
  public:
-  explicit Runtime(const Options& options);
+  // `watch_exit` is called after the first try to connect: what libpq brought with it, such as
+  // OpenSSL, then has its exit handlers behind the one that `watch_exit` registers.
+  Runtime(const Options& options, void (*watch_exit)());
 
-  // Starts the threads, with these options. Once more after Shutdown.
+  // Starts the threads, with these options. Once more after Shutdown. Unavailable while a Shutdown
+  // is under way, or its last thread has not ended: try again.
   absl::Status Start(const Options& options);
   absl::Status Flush(absl::Duration timeout);
+  // From now on running() is false and no start of a span is expected.
+  void BeginShutdown() noexcept { running_.store(false, std::memory_order_release); }
   absl::Status Shutdown(absl::Duration timeout);
   Stats GetStats() const noexcept;
   bool running() const noexcept { return running_.load(std::memory_order_acquire); }
   ring::Registry* registry() noexcept { return &registry_; }
 
  private:
+  // True when no drainer reads the rings. Requires mutex_.
+  bool LastHasEnded();
+
   // What one Start makes. A part whose thread cannot be stopped in time is left to it.
   struct Way {
     Way(const Options& options, Runtime* runtime);
@@ -43,12 +51,14 @@ class Runtime {
   };
 
   const TraceId writer_id_;
+  void (*const watch_exit_)();
   ring::Registry registry_;
   flush::Counters counters_;
   std::atomic<bool> running_{false};
 
-  std::mutex mutex_;          // Serialises Start and Shutdown.
-  std::shared_ptr<Way> way_;  // Under way_mutex_. Shared with its threads.
+  std::timed_mutex mutex_;     // Serialises Start and Shutdown.
+  std::shared_ptr<Way> last_;  // The newest, until its drainer has ended. Under mutex_.
+  std::shared_ptr<Way> way_;   // Under way_mutex_. Shared with its threads.
   std::mutex way_mutex_;
   std::uint64_t next_sequence_ = 1;  // Under mutex_.
 };

@@ -20,7 +20,8 @@ namespace {
 
 using runtime::Runtime;
 
-// Held for moments only, and by fork: a child never inherits it locked.
+// Held while the tracer starts (a few milliseconds) and by fork, so that a child never inherits it
+// locked; never while waiting for the database.
 constinit std::mutex g_life_mutex;
 // Never freed. acquire/release: whoever sees the pointer sees the runtime whole.
 constinit std::atomic<Runtime*> g_runtime{nullptr};
@@ -49,16 +50,18 @@ void InChild() {
 }
 
 void AtExit() {
-  if (Runtime* runtime = CurrentRuntime(); runtime != nullptr) {
-    absl::Duration timeout;
-    {
-      const std::lock_guard lock(g_life_mutex);
-      timeout = absl::Milliseconds(g_options->exit_timeout_ms);
-    }
-    // The log has said what could not be delivered.
-    runtime->Shutdown(timeout).IgnoreError();
+  absl::Duration timeout;
+  {
+    const platform::SignalBlock no_signals;
+    const std::lock_guard lock(g_life_mutex);
+    if (CurrentRuntime() == nullptr) return;
+    timeout = absl::Milliseconds(g_options->exit_timeout_ms);
   }
+  Shutdown(timeout).IgnoreError();  // The log has said what could not be delivered.
 }
+
+// May be called again: the handler that was registered last runs first, and the others do nothing.
+void WatchExit() { std::atexit(AtExit); }
 
 // When the program is loaded, before another thread can be: a fork that began without these hooks
 // while a thread was inside the first start would leave the child a lock that nobody opens.
@@ -66,7 +69,7 @@ __attribute__((constructor)) void WatchForks() { pthread_atfork(BeforeFork, InPa
 
 void WatchExitOnce() {
   static const bool installed = [] {
-    std::atexit(AtExit);
+    WatchExit();
     return true;
   }();
   static_cast<void>(installed);
@@ -87,7 +90,7 @@ absl::Status StartLocked(const Options& wanted) {
   const Options options = runtime::Clamp(wanted);
   delete std::exchange(g_options, new Options(options));
   if (runtime == nullptr) {
-    runtime = new Runtime(options);
+    runtime = new Runtime(options, WatchExit);
     ring::SetRegistry(runtime->registry());
     g_runtime.store(runtime, std::memory_order_release);
   }
@@ -146,13 +149,17 @@ absl::Status Flush(absl::Duration timeout) {
 }
 
 absl::Status Shutdown(absl::Duration timeout) {
-  Runtime* runtime = CurrentRuntime();
-  if (runtime == nullptr) {
-    // Nothing runs; from now on nothing starts by itself either.
+  Runtime* runtime = nullptr;
+  {
+    const platform::SignalBlock no_signals;
+    const std::lock_guard lock(g_life_mutex);
+    runtime = CurrentRuntime();
+    if (runtime != nullptr) runtime->BeginShutdown();
+    // Under the lock, so that SetEnabled comes before it or fails. Without a runtime it means that
+    // none starts by itself any more.
     SetMode(Mode::kOff);
-    return absl::OkStatus();
   }
-  return runtime->Shutdown(timeout);
+  return runtime == nullptr ? absl::OkStatus() : runtime->Shutdown(timeout);
 }
 
 Stats GetStats() noexcept {

@@ -1,6 +1,9 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <stdexcept>
 #include <string>
@@ -57,6 +60,44 @@ TEST_F(Log, WithoutASinkLinesGoToStandardErrorWithPrefixAndNewline) {
   LogInfo("not wanted");
   LogError("");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "spanring: a line\nspanring: \n");
+}
+
+// How a child ends that logs to `write_end` as its standard error.
+int StatusOfLoggingTo(int write_end) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(30);  // A write that waits is a failure, not a hanging test.
+    dup2(write_end, STDERR_FILENO);
+    LogError("a line");
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+TEST_F(Log, AReaderThatIsGoneDoesNotKillTheHost) {
+  Configure(nullptr, true, false);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  const int status = StatusOfLoggingTo(ends[1]);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  close(ends[1]);
+}
+
+TEST_F(Log, AReaderThatDoesNotReadDoesNotBlockTheHost) {
+  Configure(nullptr, true, false);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  while (write(ends[1], "x", 1) == 1) {
+  }
+  fcntl(ends[1], F_SETFL, 0);
+  const int status = StatusOfLoggingTo(ends[1]);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(Log, ASinkThatThrowsHarmsNobody) {

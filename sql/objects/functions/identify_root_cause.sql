@@ -4,7 +4,7 @@
 --
 -- A failure is a span that failed, timed out or never ended. It is put down to the deepest such
 -- span without failures below. One that was retried with success, or whose caller completed, was
--- recovered from, and weighs less. An explicit error weighs more than a deduction from times.
+-- recovered from, weighs less, and never comes before one that was not. An explicit error weighs more than a deduction from times.
 CREATE OR REPLACE FUNCTION identify_root_cause(p_execution_id bigint)
 RETURNS TABLE (
     root_cause_type text,
@@ -66,9 +66,11 @@ BEGIN
         WHERE is_failure
     ),
     network_gaps AS MATERIALIZED (
-        SELECT *
-        FROM trace_gaps(p_execution_id)
-        WHERE kind <> 'overflow' AND between_services AND gap_ns > v_limits.network_gap_ns
+        SELECT gaps.*, parent.service AS parent_service
+        FROM trace_gaps(p_execution_id) AS gaps
+        LEFT JOIN tree AS parent ON parent.row_order = gaps.parent_row
+        WHERE gaps.kind <> 'overflow' AND gaps.between_services
+          AND gaps.gap_ns > v_limits.network_gap_ns
     ),
     origins AS (
         SELECT
@@ -90,9 +92,11 @@ BEGIN
             SELECT
                 *,
                 trace_error_kind(error_type) AS type_kind,
-                trace_error_kind(error_message) AS text_kind,
+                trace_message_kind(error_message) AS text_kind,
                 coalesce(lead(row_order) OVER (PARTITION BY is_recovered ORDER BY row_order), 0)
-                    BETWEEN row_order + 1 AND last_row AS has_failure_below
+                    BETWEEN row_order + 1 AND last_row AS has_failure_below,
+                coalesce(lead(row_order) OVER (ORDER BY row_order), 0)
+                    BETWEEN row_order + 1 AND last_row AS has_any_below
             FROM failures
         ) AS leaves
         LEFT JOIN (
@@ -114,8 +118,8 @@ BEGIN
         ORDER BY self_ns DESC, row_order
         LIMIT 1
     ),
-    candidates AS (
-        -- Failed, timed out and open spans; the same operation failing again is one candidate.
+    -- Failed, timed out and open spans; the same operation failing again is one candidate.
+    failed AS (
         SELECT
             type, service, operation,
             format(
@@ -126,13 +130,14 @@ BEGIN
                     WHEN 'timeout' THEN 'timed out'
                     ELSE 'failed'
                 END,
-                coalesce(format(' after %s s', round(min(duration_ns) / 1e9, 1)), ''),
+                coalesce(' after ' || trace_seconds(min(duration_ns)), ''),
                 coalesce(': ' || nullif(concat_ws(': ',
                     (array_agg(error_type ORDER BY row_order))[1],
                     left((array_agg(error_message ORDER BY row_order))[1], 300)), ''), ''),
                 CASE WHEN count(*) > 1 THEN format(', %s times', count(*)) ELSE '' END
                 || CASE WHEN bool_and(is_recovered) THEN '; its caller went on' ELSE '' END
-                || '; no span below it failed'
+                || CASE WHEN bool_or(has_any_below) THEN '; no unrecovered failure below it'
+                    ELSE '; no span below it failed' END
             ) AS evidence,
             CASE type
                 WHEN 'CONNECTION_FAILURE' THEN
@@ -141,14 +146,28 @@ BEGIN
                 WHEN 'SERVICE_TIMEOUT' THEN
                     0.75 + 0.20 * least(max(own_ns) / greatest(max(total.ns), 1)::numeric, 1)
                 ELSE 0.30
-            END - CASE WHEN bool_and(is_recovered) THEN 0.40 ELSE 0 END
-            AS confidence,
+            END AS confidence,
+            bool_and(is_recovered) AS is_recovered,
             array_agg(span_id ORDER BY row_order) AS span_ids,
             max(own_ns) AS weight_ns,
             min(row_order) AS row_order
         FROM origins
         CROSS JOIN total
         GROUP BY type, service, operation
+    ),
+    candidates AS (
+        SELECT
+            type, service, operation, evidence,
+            CASE
+                WHEN is_recovered THEN greatest(
+                    least(
+                        confidence - 0.40,
+                        min(confidence) FILTER (WHERE NOT is_recovered) OVER () - 0.05),
+                    0.05)
+                ELSE confidence
+            END AS confidence,
+            span_ids, weight_ns, row_order, NULL AS parent_service
+        FROM failed
 
         UNION ALL
         SELECT
@@ -156,8 +175,8 @@ BEGIN
             from_service || ' -> ' || to_service,
             from_operation || ' -> ' || to_operation,
             format(
-                'no span covers %s s of %s s between the %s of %s and the %s of %s',
-                round(gap_ns / 1e9, 1), round(total.ns / 1e9, 1),
+                'no span covers %s of %s between the %s of %s and the %s of %s',
+                trace_seconds(gap_ns), trace_seconds(total.ns),
                 CASE kind WHEN 'lead' THEN 'start' ELSE 'end' END,
                 trace_label(from_service, from_operation, from_span_id),
                 CASE kind WHEN 'tail' THEN 'end' ELSE 'start' END,
@@ -172,7 +191,8 @@ BEGIN
               ) THEN 0.30 ELSE 0 END,
             ARRAY[from_span_id, to_span_id],
             gap_ns,
-            to_row
+            to_row,
+            parent_service
         FROM network_gaps
         CROSS JOIN total
 
@@ -182,11 +202,11 @@ BEGIN
             slowest.service,
             slowest.operation,
             format(
-                'the execution took %s s, more than %s s, and nothing failed; %s spent %s s of it '
+                'the execution took %s, more than %s s, and nothing failed; %s spent %s of it '
                 'itself in %s %s; %s',
-                round(total.ns / 1e9, 1), v_limits.degradation_ns / 1000000000,
+                trace_seconds(total.ns), v_limits.degradation_ns / 1000000000,
                 trace_label(slowest.service, slowest.operation, slowest.span_ids[1]),
-                round(slowest.self_ns / 1e9, 1),
+                trace_seconds(slowest.self_ns),
                 slowest.spans, CASE slowest.spans WHEN 1 THEN 'span' ELSE 'spans' END,
                 CASE
                     WHEN coalesce(history.baseline_samples, 0) < v_limits.minimum_samples THEN
@@ -195,10 +215,10 @@ BEGIN
                             coalesce(history.baseline_samples, 0), v_limits.minimum_samples)
                     ELSE
                         format(
-                            'its longest took %s s, where %s spans of other executions took %s s '
+                            'its longest took %s, where %s spans of other executions took %s '
                             'on average',
-                            round(slowest.longest_ns / 1e9, 1), history.baseline_samples,
-                            round(history.baseline_ns / 1e9, 1))
+                            trace_seconds(slowest.longest_ns), history.baseline_samples,
+                            trace_seconds(history.baseline_ns))
                 END
             ),
             CASE
@@ -208,7 +228,8 @@ BEGIN
             END,
             slowest.span_ids[1:10],
             slowest.self_ns,
-            slowest.row_order
+            slowest.row_order,
+            NULL
         FROM slowest
         CROSS JOIN total
         LEFT JOIN LATERAL trace_baselines(
@@ -220,7 +241,7 @@ BEGIN
         SELECT
             'UNKNOWN', NULL, NULL,
             format('no span is recorded for execution %s', p_execution_id),
-            0.00, ARRAY[]::uuid[], 0, 0
+            0.00, ARRAY[]::uuid[], 0, 0, NULL
         WHERE NOT EXISTS (SELECT FROM tree)
     )
     SELECT
@@ -231,7 +252,10 @@ BEGIN
         CASE
             WHEN type = 'NETWORK_TIMEOUT' THEN
                 'check the network, proxies and queues on the way ' || service || ', and their '
-                'idle timeouts: the time passed between the two, in neither of them'
+                'idle timeouts: the time passed between the two, ' || CASE
+                    WHEN parent_service IS NULL THEN 'in neither of them'
+                    ELSE 'or in ' || parent_service || '''s own work that no span covers'
+                END
             WHEN type = 'CONNECTION_FAILURE' THEN
                 'check that what ' || trace_label(service, operation) || ' connects to is up and '
                 'reachable: address, port, DNS, firewall, connection limits'

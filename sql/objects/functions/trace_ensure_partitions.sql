@@ -12,6 +12,8 @@ PARALLEL UNSAFE
 SECURITY DEFINER
 SET search_path FROM CURRENT
 SET timezone = 'UTC'
+-- trace_partitions reads the bounds back from text.
+SET datestyle = 'ISO'
 -- ATTACH waits for readers of the default partition, and later readers wait behind it: a day that
 -- cannot be made soon is left to the next call, and its spans to the default partition.
 SET lock_timeout = '3s'
@@ -48,9 +50,16 @@ BEGIN
                 SELECT FROM trace_partitions WHERE starts_at < v_day + 1 AND ends_at > v_day
             );
             v_name := 'trace_spans_' || pg_catalog.to_char(v_day::timestamp, 'YYYYMMDD'::text);
-            EXECUTE pg_catalog.format(
-                'CREATE TABLE %I (LIKE trace_spans INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
-                v_name);
+            BEGIN
+                EXECUTE pg_catalog.format(
+                    'CREATE TABLE %I (LIKE trace_spans INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+                    v_name);
+            EXCEPTION WHEN duplicate_table OR duplicate_object THEN
+                -- A detached partition, or somebody's own: the other days must not wait for it.
+                RAISE WARNING 'no partition for %: % exists and is none; that day''s spans go to '
+                    'trace_spans_default until it is attached or renamed', v_day, v_name;
+                CONTINUE;
+            END;
             -- No row may slip in between the move and ATTACH, which would then fail. ATTACH takes
             -- the same lock anyway.
             LOCK TABLE trace_spans_default IN ACCESS EXCLUSIVE MODE;
@@ -81,6 +90,7 @@ $$;
 COMMENT ON FUNCTION trace_ensure_partitions(integer) IS
     'Makes the daily partitions from today (UTC) to that many days ahead and moves the days'' rows '
     'out of the default partition; returns how many were made, 0 when all exist or a reader of the '
-    'default partition was in the way for 3 s. Any number of sessions may call it at once.';
+    'default partition was in the way for 3 s. A day whose name another relation has is left out. '
+    'Any number of sessions may call it at once.';
 
 REVOKE ALL ON FUNCTION trace_ensure_partitions(integer) FROM PUBLIC;

@@ -1,4 +1,5 @@
--- What an error's code or text says, whatever its case: connection, timeout, modal, or NULL.
+-- What an error's type or code says, whatever its case: connection, timeout, modal, or NULL. For
+-- its text see trace_message_kind.
 -- Connection errors go first, since many of them say "timed out" as well.
 CREATE OR REPLACE FUNCTION trace_error_kind(p_error text)
 RETURNS text
@@ -19,12 +20,12 @@ AS $$
             || '|no such host|name or service not known|could ?n[o'']t resolve|could not resolve'
             || '|name resolution|getaddrinfo|\mdns\M'
         ) THEN 'connection'
-        WHEN p_error ~* 'timeout|timed[ _-]?out|deadline' THEN 'timeout'
+        WHEN p_error ~* 'time[_-]?out|\mtime out\M|timed[ _-]?out|deadline' THEN 'timeout'
         WHEN p_error ~* '\mmodal(\M|[ _.-]|function|execution|error|exception)' THEN 'modal'
     END
 $$;
 
 COMMENT ON FUNCTION trace_error_kind(text) IS
-    'Class of an error type, code or message: connection, timeout, modal, or NULL.';
+    'Class of an error type or code: connection, timeout, modal, or NULL.';
 
 REVOKE ALL ON FUNCTION trace_error_kind(text) FROM PUBLIC;

@@ -31,8 +31,15 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO spanring_writer', v_schema);
         GRANT INSERT ON trace_spans TO spanring_writer;
         GRANT USAGE ON SEQUENCE trace_spans_id_seq TO spanring_writer;
-        GRANT SELECT, INSERT ON trace_batches TO spanring_writer;
-        GRANT SELECT, INSERT, UPDATE ON trace_writers TO spanring_writer;
+        GRANT INSERT ON trace_batches TO spanring_writer;
+        GRANT INSERT ON trace_writers TO spanring_writer;
+        -- An earlier version granted these on whole tables.
+        REVOKE SELECT ON trace_batches FROM spanring_writer;
+        REVOKE SELECT, UPDATE ON trace_writers FROM spanring_writer;
+        GRANT
+            SELECT (writer_id),
+            UPDATE (last_seen_at, stopped_at, spans_started, spans_persisted, spans_dropped, drops)
+            ON trace_writers TO spanring_writer;
         GRANT EXECUTE ON FUNCTION trace_ensure_partitions(integer) TO spanring_writer;
     END IF;
 
@@ -47,7 +54,7 @@ BEGIN
         FOREACH v_object IN ARRAY ARRAY[
             'diagnose_execution_trace', 'find_similar_traces', 'identify_root_cause',
             'trace_baselines', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
-            'trace_seconds', 'trace_tree'
+            'trace_message_kind', 'trace_seconds', 'trace_tree'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

@@ -1,0 +1,44 @@
+#include "pg/handles.h"
+
+#include <gtest/gtest.h>
+
+namespace spanring::pg {
+namespace {
+
+TEST(FaultOf, ConnectionStringsThatLibpqTakesHaveNone) {
+  for (const char* conninfo : {
+           "",
+           "spans",
+           "host=/run/db port=5432 user=me dbname=spans",
+           "host=a,b port=1,2",
+           "postgresql://me@localhost/spans?sslmode=verify-full",
+           "postgres://me:p%40ss%2Fword@localhost:5432/spans",
+           "postgresql://me@/spans?host=/run/db",
+           "service=spans",
+       }) {
+    EXPECT_EQ(FaultOf(conninfo), "") << conninfo;
+  }
+}
+
+// Each of these makes libpq quote a part of the password in its own message.
+TEST(FaultOf, TornPasswordsAreFoundAndNeverQuoted) {
+  for (const char* conninfo : {
+           "postgres:/user:SECRET@host/db?sslmode=require",
+           "postgres:/user:SECRET@host/db",
+           "postgresql://user:SEC%RET@host/db",
+           "postgresql://user:SECRET/x@host/db",
+           "postgresql://user:SE@SECRET@host/db",
+           "host=h password=SE SECRET user=u",
+       }) {
+    EXPECT_NE(FaultOf(conninfo), "") << conninfo;
+    EXPECT_EQ(FaultOf(conninfo).find("SE"), std::string_view::npos) << conninfo;
+  }
+}
+
+TEST(OneLine, LineBreaksBecomeSpacesAndTheEndIsTrimmed) {
+  EXPECT_EQ(OneLine("a\n\tb\r\nc\n"), "a b c");
+  EXPECT_EQ(OneLine("\n\n"), "");
+}
+
+}  // namespace
+}  // namespace spanring::pg
