@@ -68,9 +68,9 @@ Shipper::Shipper(const Options& options, const TraceId& writer_id, flush::Journa
       random_(static_cast<std::uint32_t>(platform::RandomSeed())),
       done_below_(journal->next_sequence()) {
   // What an earlier run of this process counted is no news.
-  const Stats stats = stats_();
-  started_stored_ = stats.started;
-  dropped_stored_ = stats.dropped;
+  const Stats earlier = stats_();
+  started_stored_ = earlier.started;
+  dropped_stored_ = earlier.dropped;
 }
 
 void Shipper::Run() {
