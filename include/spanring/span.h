@@ -12,7 +12,8 @@
 //   metadata says how many attributes under "spanring.dropped_attributes".
 // - bytes that are not UTF-8, and NUL bytes: U+FFFD in their place.
 // - NaN and infinities, which JSON lacks: the strings "NaN", "Infinity", "-Infinity".
-// - an attribute set twice: the last value that fitted (each setting takes room of its own). An attribute's empty key: kept as "".
+// - an attribute set twice: the last value that fitted (each setting takes room of its own). An
+// attribute's empty key: kept as "".
 // - an empty job id, model id, region or error type: SQL NULL.
 #pragma once
 

@@ -137,6 +137,73 @@ TEST(Adoption, ViewsOfOthersOnTheEarlierTableStopIt) {
   EXPECT_EQ(database.Value("SELECT to_regclass('trace_spans_earlier') IS NULL"), "t");
 }
 
+TEST(Adoption, RowsThatAPolicyWouldHideStopItWithoutLoss) {
+  const test::TestDatabase database(Schema::kEmpty);
+  const std::string role = database.name() + "_owner";
+  database.Run("CREATE ROLE " + role + "; GRANT CREATE ON SCHEMA public TO " + role +
+               "; SET ROLE " + role);
+  database.Run(kEarlierTable);
+  database.Run(kEarlierRows);
+  database.Run(
+      "ALTER TABLE trace_spans ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+      "CREATE POLICY half ON trace_spans USING (id % 2 = 0)");
+  const absl::Status up = Up(database.connection()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(up)) << up;
+  EXPECT_THAT(up.message(), HasSubstr("row-level security"));
+  database.Run("RESET ROLE");
+  EXPECT_EQ(database.Value("SELECT count(*) FROM trace_spans"), "5000");
+  database.Run("DROP OWNED BY " + role + " CASCADE; DROP ROLE " + role);
+}
+
+TEST(Adoption, RightsOnTheEarlierTableAreCarriedOver) {
+  const test::TestDatabase database(Schema::kEmpty);
+  const std::string reads = database.name() + "_Reads";  // a name that must be quoted
+  const std::string writes = database.name() + "_writes";
+  const std::string owned = database.name() + "_owned";
+  database.Run("CREATE ROLE \"" + reads + "\"; CREATE ROLE " + writes + "; CREATE ROLE " + owned);
+  database.Run(kEarlierTable);
+  database.Run("GRANT SELECT ON trace_spans TO \"" + reads +
+               "\" WITH GRANT OPTION; GRANT INSERT, UPDATE (status, completed_at) ON trace_spans"
+               " TO " +
+               writes + "; GRANT SELECT ON trace_waterfall TO " + writes +
+               "; ALTER TABLE trace_spans OWNER TO " + owned);
+  const auto report = Up(database.connection());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notices, Contains(HasSubstr("rights on the earlier trace_waterfall")));
+  const auto has = [&](const std::string& role, const std::string& privilege) {
+    return database.Value("SELECT has_table_privilege($1, 'trace_spans', $2)", {role, privilege});
+  };
+  EXPECT_EQ(has(reads, "SELECT WITH GRANT OPTION"), "t");
+  EXPECT_EQ(has(reads, "INSERT"), "f");
+  EXPECT_EQ(has(writes, "INSERT"), "t");
+  EXPECT_EQ(has(writes, "INSERT WITH GRANT OPTION"), "f");
+  EXPECT_EQ(has(writes, "UPDATE"), "f");
+  EXPECT_EQ(has(owned, "DELETE"), "t");
+  EXPECT_EQ(database.Value("SELECT has_column_privilege($1, 'trace_spans', 'status', 'UPDATE')",
+                           {writes}),
+            "t");
+  database.Run("SET ROLE " + writes);
+  database.Run(
+      "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at)"
+      " VALUES (gen_random_uuid(), gen_random_uuid(), 's', 'o', now())");
+  database.Run("RESET ROLE");
+  for (const std::string& role : {reads, writes, owned}) {
+    database.Run("DROP OWNED BY \"" + role + "\"; DROP ROLE \"" + role + "\"");
+  }
+}
+
+TEST(Adoption, TriggersAndPoliciesThatAreLeftBehindAreSaid) {
+  const test::TestDatabase database(Schema::kEmpty);
+  database.Run(kEarlierTable);
+  database.Run(
+      "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+      "CREATE TRIGGER copy_out BEFORE INSERT ON trace_spans FOR EACH ROW EXECUTE FUNCTION mine();"
+      "CREATE POLICY unused ON trace_spans USING (false)");
+  const auto report = Up(database.connection());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notices, Contains(HasSubstr("policy unused, trigger copy_out")));
+}
+
 TEST(Adoption, AStatusThatNobodyKnowsStopsItWithoutLoss) {
   const test::TestDatabase database(Schema::kEmpty);
   database.Run(kEarlierTable);

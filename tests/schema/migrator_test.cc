@@ -118,6 +118,18 @@ TEST(Migrator, ApplyingTheObjectsAgainChangesNothing) {
   EXPECT_EQ(Fingerprint(database), before);
 }
 
+TEST(Migrator, RightsOfAnEarlierVersionOnWholeTablesAreTakenBack) {
+  const test::TestDatabase database;
+  const std::string before = Fingerprint(database);
+  database.Run(
+      "GRANT SELECT ON trace_batches TO spanring_writer;"
+      "GRANT SELECT, UPDATE ON trace_writers TO spanring_writer;"
+      "UPDATE spanring_migrations SET checksum = 'older' WHERE version = 0");
+  const auto report = Up(database.connection());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(Fingerprint(database), before);
+}
+
 TEST(Migrator, AnObjectWhoseColumnsChangedIsReplaced) {
   const test::TestDatabase database;
   const std::string before = Fingerprint(database);

@@ -43,7 +43,8 @@ TEST_F(Diagnosis, ThreeTimesTheAverageIsNormalAndMoreIsSlow) {
   Database().Run(
       "UPDATE trace_spans SET completed_at = completed_at + interval '1 millisecond'"
       " WHERE execution_id = 1");
-  EXPECT_THAT(Anomalies(1), ElementsAre(HasSubstr("slow: 6.0 s, 3.0 times the average of 2.0 s over 5 spans")));
+  EXPECT_THAT(Anomalies(1),
+              ElementsAre(HasSubstr("slow: 6.0 s, 3.0 times the average of 2.0 s over 5 spans")));
 }
 
 TEST_F(Diagnosis, BaselineNeverCountsTheExecutionItself) {

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "sql/executions.h"
 
 namespace spanring::test {
@@ -80,6 +81,19 @@ TEST_F(Partitions, AReaderInTheWayPostponesANewDay) {
   EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(8)"), "1");
 }
 
+TEST_F(Partitions, ADayWhoseNameIsTakenDoesNotHoldUpTheOthers) {
+  const std::string ahead = "'trace_spans_' || to_char((now() AT TIME ZONE 'UTC')::date + ";
+  const std::string detached = database_.Value("SELECT " + ahead + "3, 'YYYYMMDD')");
+  const std::string sequence = database_.Value("SELECT " + ahead + "8, 'YYYYMMDD')");
+  const std::string type = database_.Value("SELECT " + ahead + "9, 'YYYYMMDD')");
+  database_.Run("ALTER TABLE trace_spans DETACH PARTITION " + detached + "; CREATE SEQUENCE " +
+                sequence + "; CREATE TYPE " + type + " AS ENUM ('mine')");
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(10)"), "1");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_partitions"), "9");
+  InsertAt("now() + interval '3 days'");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans_default"), "1");
+}
+
 TEST_F(Partitions, AbsurdArgumentsAreRefused) {
   for (const char* call : {"trace_ensure_partitions(-1)", "trace_ensure_partitions(367)",
                            "trace_ensure_partitions(NULL)", "trace_retain(0)", "trace_retain(-3)",
@@ -98,19 +112,58 @@ TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
   InsertAt("now()");
   database_.Run(
       "INSERT INTO trace_batches VALUES (gen_random_uuid(), 1, now() - interval '40 days', 1),"
-      " (gen_random_uuid(), 1, now(), 1);"
+      " (gen_random_uuid(), 2, now() - interval '31 days', 1), (gen_random_uuid(), 3, now(), 1);"
       "INSERT INTO trace_writers (writer_id, service, last_seen_at, stopped_at) VALUES"
       " (gen_random_uuid(), 'stopped', now() - interval '40 days', now() - interval '40 days'),"
       " (gen_random_uuid(), 'silent', now() - interval '40 days', NULL)");
   EXPECT_EQ(database_.Rows("SELECT action, object_name, is_estimate FROM trace_retain(30)"),
-            (std::vector<std::vector<std::string>>{{"dropped", "old", "t"},
-                                                   {"deleted", "trace_spans_default", "f"},
+            (std::vector<std::vector<std::string>>{{"deleted", "trace_spans_default", "f"},
                                                    {"deleted", "trace_batches", "f"},
-                                                   {"deleted", "trace_writers", "f"}}));
+                                                   {"deleted", "trace_writers", "f"},
+                                                   {"dropped", "old", "t"}}));
   EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans"), "1");
-  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_batches"), "1");
+  EXPECT_EQ(database_.Value("SELECT string_agg(sequence::text, ',' ORDER BY sequence)"
+                            " FROM trace_batches"),
+            "2,3")
+      << "the ledger is kept two days longer";
   EXPECT_EQ(database_.Value("SELECT string_agg(service, ',') FROM trace_writers"), "silent");
   EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_partitions"), "9");
+}
+
+TEST_F(Partitions, RetentionReadsBoundsWhateverTheSessionsDateStyle) {
+  // IST is written for India and read for Israel, which is 3.5 hours later.
+  for (const auto& [partition, hours] : {std::pair("ended", 1), std::pair("ends_later", -1)}) {
+    const std::string end = absl::StrCat("now() - interval '30 days ", hours, " hours'");
+    database_.Run(
+        database_.Value(absl::StrCat("SELECT format('CREATE TABLE ", partition,
+                                     " PARTITION OF trace_spans FOR VALUES FROM (%L) TO (%L)', ",
+                                     end, " - interval '1 hour', ", end, ")")));
+  }
+  database_.Run("SET timezone = 'Asia/Kolkata'; SET datestyle = 'SQL, DMY'");
+  EXPECT_EQ(database_.Value("SELECT string_agg(object_name, ',') FROM trace_retain(30)"
+                            " WHERE action = 'dropped'"),
+            "ended");
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(8)"), "1");
+}
+
+TEST_F(Partitions, RetentionDoesNotWaitForEverAndSaysWhy) {
+  database_.Run(
+      "CREATE TABLE old PARTITION OF trace_spans FOR VALUES"
+      " FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+  InsertAt("'2020-06-01 12:00+00'");
+  EXPECT_EQ(database_.Value("SELECT 'lock_timeout=30s' = ANY (proconfig) FROM pg_proc"
+                            " WHERE proname = 'trace_retain'"),
+            "t");
+  database_.Run("ALTER FUNCTION trace_retain(integer) SET lock_timeout = '100ms'");
+  const pg::Connection reader = database_.Connect();
+  ASSERT_TRUE(pg::Execute(reader.get(), "BEGIN; SELECT * FROM old").ok());
+  // Should the function wait all the same, the test must not.
+  database_.Run("SET statement_timeout = '5s'");
+  const auto result = pg::Query(database_.connection(), "SELECT * FROM trace_retain(30)");
+  EXPECT_EQ(pg::SqlState(result.status()), "55P03");
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("nothing was removed: another session held"));
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans_default"), "1");
 }
 
 }  // namespace

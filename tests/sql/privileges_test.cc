@@ -20,16 +20,20 @@ class Privileges : public ExecutionTest {
       "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at)"
       " VALUES (gen_random_uuid(), gen_random_uuid(), 's', 'o', now())";
   static constexpr char kLedger[] =
-      "INSERT INTO trace_batches (writer_id, sequence, spans) VALUES (gen_random_uuid(), 1, 1)"
-      " ON CONFLICT DO NOTHING";
+      "INSERT INTO trace_batches (writer_id, sequence, spans) VALUES (gen_random_uuid(), 1, 1)";
   static constexpr char kWriter[] =
-      "INSERT INTO trace_writers (writer_id, service) VALUES (gen_random_uuid(), 's')"
-      " ON CONFLICT (writer_id) DO UPDATE SET last_seen_at = now()";
+      "INSERT INTO trace_writers (writer_id, service, host, pid, version, started_at,"
+      " last_seen_at) VALUES (gen_random_uuid(), 's', 'h', 1, 'v', now(), now())"
+      " ON CONFLICT (writer_id) DO UPDATE SET last_seen_at = now(), stopped_at = NULL";
+  static constexpr char kCounts[] =
+      "UPDATE trace_writers SET last_seen_at = now(), spans_started = 1, spans_persisted = 1,"
+      " spans_dropped = 0, drops = '{}', stopped_at = now() WHERE writer_id = gen_random_uuid()";
 };
 
 TEST_F(Privileges, WriterWritesAndMakesPartitions) {
-  for (const char* sql : {kInsert, kLedger, kWriter, "SELECT trace_ensure_partitions(20)",
-                          "SELECT 1 FROM trace_batches"}) {
+  // The shipper's statements, but for COPY, which needs what INSERT needs.
+  for (const char* sql :
+       {kInsert, kLedger, kWriter, kCounts, "SELECT trace_ensure_partitions(20)"}) {
     EXPECT_EQ(Try("spanring_writer", sql), "") << sql;
   }
 }
@@ -44,6 +48,16 @@ TEST_F(Privileges, WriterNeitherReadsNorChangesSpans) {
   }
 }
 
+TEST_F(Privileges, WriterSeesAndChangesNoMoreOfOtherWritersThanItMust) {
+  EXPECT_EQ(Try("spanring_writer", "SELECT writer_id FROM trace_writers"), "");
+  for (const char* sql :
+       {"SELECT 1 FROM trace_batches", "UPDATE trace_batches SET spans = 0",
+        "SELECT host FROM trace_writers", "UPDATE trace_writers SET service = 'other'",
+        "UPDATE trace_writers SET writer_id = gen_random_uuid()", "DELETE FROM trace_writers"}) {
+    EXPECT_EQ(Try("spanring_writer", sql), kDenied) << sql;
+  }
+}
+
 TEST_F(Privileges, ReaderAsksEverything) {
   for (const char* from : {"trace_spans", "trace_writers", "trace_batches", "trace_waterfall",
                            "trace_spans_health", "trace_partitions", "spanring_migrations",
@@ -54,10 +68,10 @@ TEST_F(Privileges, ReaderAsksEverything) {
 }
 
 TEST_F(Privileges, ReaderChangesNothing) {
-  for (const char* sql :
-       {kInsert, kLedger, kWriter, "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
-        "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
-        "SELECT trace_grant_roles()", "CREATE TABLE trace_more (i integer)"}) {
+  for (const char* sql : {kInsert, kLedger, kWriter, kCounts, "DELETE FROM trace_spans",
+                          "UPDATE trace_writers SET pid = 1", "SELECT trace_ensure_partitions()",
+                          "SELECT * FROM trace_retain(1)", "SELECT trace_grant_roles()",
+                          "CREATE TABLE trace_more (i integer)"}) {
     EXPECT_EQ(Try("spanring_reader", sql), kDenied) << sql;
   }
 }

@@ -170,6 +170,69 @@ TEST_F(RootCauses, RetriedConnectionGivesWayToTheSilenceThatFollowed) {
       true);
 }
 
+TEST_F(RootCauses, RecoveredFailureNeverComesBeforeOneThatWasNot) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "ValueError", "bad answer"},
+            {2, 1, "router", "route", 1, 2, "failed", "ECONNREFUSED"},
+            {3, 1, "router", "route", 3, 4}});
+  const std::vector<Cause> causes = Causes(1);
+  ASSERT_EQ(causes.size(), 2U);
+  EXPECT_EQ(causes[0].type, "UNKNOWN");
+  EXPECT_EQ(causes[0].service, "runner");
+  EXPECT_EQ(causes[0].evidence,
+            "runner.execute (span 0000000000000001) failed after 10.0 s: ValueError: bad answer; "
+            "no unrecovered failure below it");
+  EXPECT_EQ(causes[1].type, "CONNECTION_FAILURE");
+  EXPECT_THAT(causes[1].evidence, HasSubstr("its caller went on; no span below it failed"));
+  EXPECT_EQ(Database().Value("SELECT string_agg(confidence::text, ' ' ORDER BY rank)"
+                             " FROM identify_root_cause(1)"),
+            "0.30 0.25");
+}
+
+TEST_F(RootCauses, RecoveredFailureOfNoKnownKindHasAConfidenceAboveZero) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10}, {2, 1, "router", "route", 1, 2, "failed"}});
+  EXPECT_EQ(Database().Value("SELECT confidence FROM identify_root_cause(1)"), "0.05");
+}
+
+TEST_F(RootCauses, SilenceMayBeTheCallersOwnWork) {
+  Write(1, {{1, 0, "runner", "execute", 0, 100}, {2, 1, "router", "route", 0, 10}});
+  Write(2, {{1, 0, "runner", "execute", 0, 100}, {2, 1, "router", "route", 90, 100}});
+  Write(3, {{1, 0, "runner", "execute", 0, 10}, {2, 0, "router", "route", 90, 100}});
+  for (int execution = 1; execution <= 2; ++execution) {
+    EXPECT_THAT(Causes(execution).at(0).recommendation,
+                HasSubstr("the time passed between the two, or in runner's own work that no span "
+                          "covers"))
+        << execution;
+  }
+  EXPECT_THAT(Causes(3).at(0).recommendation, HasSubstr("between the two, in neither of them"));
+}
+
+TEST_F(RootCauses, TextMustSayThatATimeoutHappened) {
+  for (const char* text :
+       {"timed out", "Read timed-out", "i/o timeout", "504 Gateway Time-out", "Timeout expired",
+        "timeout of 5000ms exceeded", "deadline of 238 s exceeded", "DeadlineExceeded",
+        "context deadline: 3 s", "canceling statement due to statement timeout", "timeout error",
+        "timeout after 30 s", "Timeout waiting for a connection from the pool", "request_timeout",
+        "connection timeout", "asyncio.TimeoutError: ", "exceeded its deadline",
+        "rpc error: code = DeadlineExceeded desc = stream"}) {
+    EXPECT_THAT(Database().Value("SELECT trace_message_kind($1)", {text}),
+                testing::AnyOf("timeout", "connection"))
+        << text;
+  }
+  for (const char* text :
+       {"invalid timeout parameter: must be positive", "timeout must be positive",
+        "unknown option --timeout=5", "invalid timeout", "bad connect timeout value",
+        "deadline must lie in the future", "the timeout must not be exceeded"}) {
+    EXPECT_EQ(Database().Value("SELECT trace_message_kind($1)", {text}), "<null>") << text;
+  }
+  EXPECT_EQ(Database().Value("SELECT trace_message_kind('modal function: bad timeout given')"),
+            "modal");
+  // A type or code is no sentence.
+  EXPECT_EQ(Database().Value("SELECT trace_error_kind('TimeoutParameter')"), "timeout");
+  Write(1,
+        Propagated("search", "query", "failed", "", "invalid timeout parameter: must be positive"));
+  EXPECT_EQ(RootCause(1), "UNKNOWN");
+}
+
 TEST_F(RootCauses, ExplicitErrorGoesBeforeASilence) {
   Write(1, {{1, 0, "runner", "execute", 0, 200, "failed"},
             {2, 1, "router", "route", 100, 200, "failed"},

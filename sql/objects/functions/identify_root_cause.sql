@@ -4,7 +4,8 @@
 --
 -- A failure is a span that failed, timed out or never ended. It is put down to the deepest such
 -- span without failures below. One that was retried with success, or whose caller completed, was
--- recovered from, weighs less, and never comes before one that was not. An explicit error weighs more than a deduction from times.
+-- recovered from, weighs less, and never comes before one that was not. An explicit error weighs
+-- more than a deduction from times.
 CREATE OR REPLACE FUNCTION identify_root_cause(p_execution_id bigint)
 RETURNS TABLE (
     root_cause_type text,

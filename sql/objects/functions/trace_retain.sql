@@ -1,6 +1,6 @@
 -- Removes what is older than p_days days: whole partitions that ended before then, rows of the
--- default partition, and the records of batches and of writers that are gone. The ledger is kept two
--- days longer: a writer in doubt about a batch may send it again, and must find it there.
+-- default partition, and the records of batches and of writers that are gone. The ledger is kept
+-- two days longer: a writer in doubt about a batch may send it again, and must find it there.
 --
 -- Partitions go last, since dropping one locks all of trace_spans until the end.
 -- For the owner of the tables; pg_cron may call it daily.

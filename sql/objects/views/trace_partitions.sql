@@ -1,5 +1,6 @@
 -- The partitions of trace_spans with their bounds, whoever made them. The bounds are read back from
--- the catalog's text, which carries its offset, so the session's time zone does not matter.
+-- the catalog's text, which carries its offset, so the session's time zone does not matter as long
+-- as datestyle is ISO, the default; other styles write zones by names that several zones share.
 CREATE OR REPLACE VIEW trace_partitions AS
 SELECT
     class.relname AS partition_name,
