@@ -38,6 +38,7 @@ void Drainer::Run() {
     ~End() {
       const std::lock_guard lock(drainer->mutex_);
       drainer->ended_ = true;
+      drainer->done_.notify_all();
     }
   } end{this};
   microseconds idle{0};
@@ -70,16 +71,15 @@ void Drainer::Run() {
   }
 }
 
-std::uint64_t Drainer::Stop() {
+void Drainer::Stop() {
   const std::lock_guard lock(mutex_);
   stopping_ = true;
   wake_.notify_one();
-  return ++requested_;
 }
 
-bool Drainer::ended() {
-  const std::lock_guard lock(mutex_);
-  return ended_;
+bool Drainer::WaitUntilEnded(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return done_.wait_until(lock, deadline, [&] { return ended_; });
 }
 
 std::uint64_t Drainer::RequestFlush() {
@@ -90,7 +90,8 @@ std::uint64_t Drainer::RequestFlush() {
 
 bool Drainer::WaitForFlush(std::uint64_t ticket, std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  return done_.wait_until(lock, deadline, [&] { return finished_ >= ticket; });
+  return done_.wait_until(lock, deadline, [&] { return finished_ >= ticket || ended_; }) &&
+         finished_ >= ticket;
 }
 
 std::uint64_t Drainer::flushed_sequence() {

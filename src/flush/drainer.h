@@ -36,16 +36,16 @@ class Drainer {
 
   // Drains until Stop, then once more.
   void Run();
-  // Returns the ticket of the last pass.
-  std::uint64_t Stop();
+  void Stop();
 
   // Starts a pass that takes every record committed before this call, and seals. Returns its
   // ticket.
   std::uint64_t RequestFlush();
   // Waits until that pass is over; false when `deadline` came first.
   bool WaitForFlush(std::uint64_t ticket, std::chrono::steady_clock::time_point deadline);
-  // Run is over: neither rings nor journal are touched any more.
-  bool ended();
+  // Waits until Run is over, and neither rings nor journal are touched any more; false when
+  // `deadline` came first.
+  bool WaitUntilEnded(std::chrono::steady_clock::time_point deadline);
   // Every batch with a lower sequence was sealed by a pass that is over.
   std::uint64_t flushed_sequence();
 

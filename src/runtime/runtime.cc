@@ -65,7 +65,7 @@ Runtime::Runtime(const Options& options, void (*watch_exit)())
 
 bool Runtime::LastHasEnded() {
   if (last_ == nullptr) return true;
-  if (!last_->drainer.ended()) return false;
+  if (!last_->drainer.WaitUntilEnded(Clock::now())) return false;
   next_sequence_ = last_->journal.next_sequence();
   last_.reset();
   return true;
@@ -130,9 +130,9 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
     way = way_;
   }
   if (way == nullptr) return absl::OkStatus();
-  const std::uint64_t ticket = way->drainer.Stop();
+  way->drainer.Stop();
   // The drainer waits for nobody, so a deadline of zero is no reason to leave the rings unread.
-  way->drainer.WaitForFlush(ticket, std::max(deadline, Clock::now() + std::chrono::seconds(5)));
+  way->drainer.WaitUntilEnded(std::max(deadline, Clock::now() + std::chrono::seconds(5)));
   way->shipper.Finish();
   const bool delivered = way->shipper.WaitUntilEnded(deadline);
   if (!delivered) {

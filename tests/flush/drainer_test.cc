@@ -188,7 +188,8 @@ TEST_F(Draining, StopDrainsOnceMore) {
 TEST_F(Draining, StopIsAFlushThatCanBeWaitedFor) {
   Start({.batch_rows = 100'000, .flush_interval_ms = 60'000, .service_name = "s"});
   SpansOnAThread(5);
-  ASSERT_TRUE(drainer_->WaitForFlush(drainer_->Stop(), Soon()));
+  drainer_->Stop();
+  ASSERT_TRUE(drainer_->WaitUntilEnded(Soon()));
   EXPECT_EQ(TakeAll().size(), 5U);
   EXPECT_EQ(journal_->next_sequence(), 2U);
 }
