@@ -273,14 +273,20 @@ OpenOne StartRandomSpan(Generator& g) {
   return one;
 }
 
+std::int64_t AddSaturating(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? kMax : kMin) : sum;
+}
+
 void EndRandomSpan(Generator& g, OpenOne& one) {
   Expected& e = one.expected;
   // An end by the clock behind a start that was given is not compared: give both or neither.
   if (e.start_ns || g.OneIn(10)) {
-    e.end_ns = g.OneIn(4) || !e.start_ns
-                   ? g.Nanoseconds()
-                   : *e.start_ns + static_cast<std::int64_t>(g.Below(10'000'000'000)) *
-                                       (*e.start_ns > 0 ? -1 : 1) * (g.OneIn(10) ? 1 : -1);
+    e.end_ns =
+        g.OneIn(4) || !e.start_ns
+            ? g.Nanoseconds()
+            : AddSaturating(*e.start_ns, static_cast<std::int64_t>(g.Below(10'000'000'000)) *
+                                             (*e.start_ns > 0 ? -1 : 1) * (g.OneIn(10) ? 1 : -1));
     if (!e.start_ns) {
       e.start_ns = g.Nanoseconds();
       one.span.SetStartTime(absl::FromUnixNanos(*e.start_ns));
