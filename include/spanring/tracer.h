@@ -35,8 +35,8 @@ class Tracer {
 
   // Starts the process's tracer with settings of its own. AlreadyExists when it is running; it may
   // be started again after Shutdown, then with the ring_bytes and max_open_spans of the first
-  // start. ResourceExhausted when the system gives no thread or memory: tracing is off then.
-  // Options that are not enabled switch tracing off.
+  // start. Unavailable while a Shutdown is under way: try again. ResourceExhausted when the system
+  // gives no thread or memory: tracing is off then. Options that are not enabled switch it off.
   [[nodiscard]] static absl::Status Start(const Options& options) {
     if constexpr (kCompiledIn) return internal::Start(options);
     static_cast<void>(options);

@@ -284,8 +284,7 @@ Failure Shipper::SendPiece(std::string_view rows, std::uint32_t count, std::uint
   if (count == 1) {
     ++*refused;
     if (*refused == 1) {
-      base::LogError(
-          absl::StrCat("failed to persist trace span: the server refused a row: ", message));
+      Report({FailureKind::kBadRow, absl::StrCat("the server refused a row: ", message), ""});
     }
     return {};
   }
