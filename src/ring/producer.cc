@@ -51,8 +51,7 @@ Producer::Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t 
       ring_(ring_buffer, ring_bytes) {}
 
 OpenSpan* Producer::TakeSlotSlowly() noexcept {
-  // acquire: pairs with the release in ReturnSlotFromElsewhere.
-  free_ = returned_.exchange(nullptr, std::memory_order_acquire);
+  free_ = returned_.TakeAll();
   if (free_ == nullptr) {
     if (slots_ >= max_open_spans_) {
       CountDrop(DropReason::kOpenSpanLimit);

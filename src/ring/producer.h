@@ -17,6 +17,7 @@
 
 #include "platform/random.h"
 #include "ring/record.h"
+#include "ring/return_stack.h"
 #include "ring/ring.h"
 #include "spanring/stats.h"
 
@@ -111,14 +112,7 @@ class Producer {
 
   // --- Any thread ---
 
-  void ReturnSlotFromElsewhere(OpenSpan* slot) noexcept {
-    // release: pairs with the acquire in TakeSlotSlowly, so that the owner reuses the slot after
-    // our last access. A push needs no protection against ABA: it never reads the head's members.
-    slot->next = returned_.load(std::memory_order_relaxed);
-    while (!returned_.compare_exchange_weak(slot->next, slot, std::memory_order_release,
-                                            std::memory_order_relaxed)) {
-    }
-  }
+  void ReturnSlotFromElsewhere(OpenSpan* slot) noexcept { returned_.Push(slot); }
 
   // A start, or an end, in a signal handler that found the thread inside the tracer.
   void CountReentrantStart() noexcept {
@@ -159,7 +153,7 @@ class Producer {
   std::uint64_t slots_ = 0;
 
   // Written by threads that end our spans.
-  alignas(kNoSharing) std::atomic<OpenSpan*> returned_{nullptr};
+  alignas(kNoSharing) ReturnStack<StdSync, OpenSpan> returned_;
 
   Ring ring_;
 };

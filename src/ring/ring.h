@@ -19,19 +19,21 @@
 #include <new>
 
 #include "ring/record.h"
+#include "ring/sync.h"
 
 namespace spanring::ring {
 
 // Two lines are fetched together by the prefetchers of current x86 processors, and some pull more.
 inline constexpr std::size_t kNoSharing = 256;
 
-class Ring {
+template <typename Sync>
+class BasicRing {
  public:
   // `buffer` has `capacity` bytes, a power of two of at least 4 KiB, aligned to 64.
-  Ring(std::uint8_t* buffer, std::uint64_t capacity) noexcept
+  BasicRing(std::uint8_t* buffer, std::uint64_t capacity) noexcept
       : buffer_(buffer), capacity_(capacity), limit_(capacity) {}
-  Ring(const Ring&) = delete;
-  Ring& operator=(const Ring&) = delete;
+  BasicRing(const BasicRing&) = delete;
+  BasicRing& operator=(const BasicRing&) = delete;
 
   // Room for a record of `size` bytes (a multiple of 8, at most capacity / 2), or nullptr when the
   // ring is full. Followed by Commit before the next Reserve.
@@ -61,6 +63,7 @@ class Ring {
     while (read_ != seen_) {
       const auto* record =
           reinterpret_cast<const RecordHeader*>(buffer_ + (read_ & (capacity_ - 1)));
+      Sync::WillRead(record, kRecordStart);
       if (record->status != RecordStatus::kFree) return record;
       read_ += record->size;
     }
@@ -81,6 +84,9 @@ class Ring {
   std::uint64_t max_record_bytes() const noexcept { return capacity_ / 2; }
 
  private:
+  // Size, status and flags: all that a record must have, and padding has.
+  static constexpr std::size_t kRecordStart = 8;
+
   // Refreshes limit_ from the consumer's position and, where the record does not fit into the rest
   // of the lap, starts the next lap. False when there is no room.
   __attribute__((noinline)) bool MakeRoom(std::uint64_t size) noexcept {
@@ -94,11 +100,11 @@ class Ring {
       if (rest > 0) {
         const std::uint32_t padding = static_cast<std::uint32_t>(rest);
         std::uint8_t* at = buffer_ + (write_ & (capacity_ - 1));
-        // The first eight bytes of a header are all that a record must have.
         RecordHeader header{};
         header.size = padding;
         header.status = RecordStatus::kFree;
-        std::memcpy(at, &header, 8);
+        Sync::WillWrite(at, kRecordStart);
+        std::memcpy(at, &header, kRecordStart);
         write_ = lap_end;
         // release: as in Commit; the padding is a record of its own.
         published_.store(write_, std::memory_order_release);
@@ -118,14 +124,16 @@ class Ring {
   std::uint64_t limit_;
 
   // Written by the producer, read by the consumer when it has read all it knew of.
-  alignas(kNoSharing) std::atomic<std::uint64_t> published_{0};
+  alignas(kNoSharing) typename Sync::template Atomic<std::uint64_t> published_{0};
 
   // The consumer's.
   alignas(kNoSharing) std::uint64_t read_ = 0;
   std::uint64_t seen_ = 0;
 
   // Written by the consumer once a pass, read by the producer when its limit is reached.
-  alignas(kNoSharing) std::atomic<std::uint64_t> consumed_{0};
+  alignas(kNoSharing) typename Sync::template Atomic<std::uint64_t> consumed_{0};
 };
+
+using Ring = BasicRing<StdSync>;
 
 }  // namespace spanring::ring
