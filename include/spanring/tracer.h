@@ -73,11 +73,11 @@ class Tracer {
   Span StartSpan(std::string_view service, std::string_view operation,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
     if (Off()) return {};
-    return StartSpan(internal::CurrentContext(), service, operation, metadata);
+    return With(metadata, internal::StartChildOfCurrent(service, operation));
   }
   Span StartSpan(CallSite& site, std::initializer_list<Attribute> metadata = {}) noexcept {
     if (Off()) return {};
-    return StartSpan(internal::CurrentContext(), site, metadata);
+    return With(metadata, StartChild(site));
   }
 
   // The same as the methods of Span, in the words of the seed's interface.
@@ -154,6 +154,13 @@ class Tracer {
 #else
     static_cast<void>(trace_id);
     static_cast<void>(parent);
+    return nullptr;
+#endif
+  }
+  static internal::OpenSpan* StartChild([[maybe_unused]] CallSite& site) noexcept {
+#if SPANRING_ENABLED
+    return internal::StartChildOfCurrent(site.data());
+#else
     return nullptr;
 #endif
   }

@@ -51,6 +51,10 @@ __attribute__((constructor(101))) void SetInvariantCounter() {
 
 bool g_has_invariant_counter = false;
 
+std::uint64_t TicksOfTheKernel() noexcept {
+  return static_cast<std::uint64_t>(ClockNanoseconds(CLOCK_MONOTONIC));
+}
+
 TickCalibration::TickCalibration() {
   const Reading first = ReadTogether(CLOCK_MONOTONIC);
   first_ticks_ = first.ticks;

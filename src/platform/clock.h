@@ -26,6 +26,9 @@ inline std::int64_t ClockNanoseconds(clockid_t clock) noexcept {
 // before the constructors of static objects run.
 extern bool g_has_invariant_counter;
 
+// Where there is no such counter: CLOCK_MONOTONIC.
+std::uint64_t TicksOfTheKernel() noexcept;
+
 // Monotonic within a thread. The counter read is not serialised against the code around it: at the
 // scale of a few nanoseconds it may happen a little early or late.
 inline std::uint64_t Ticks() noexcept {
@@ -37,7 +40,7 @@ inline std::uint64_t Ticks() noexcept {
   asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
   return ticks;
 #endif
-  return static_cast<std::uint64_t>(ClockNanoseconds(CLOCK_MONOTONIC));
+  return TicksOfTheKernel();
 }
 
 // Maps ticks to Unix time by a line through the last reading of both clocks. The slope is measured

@@ -1,5 +1,7 @@
 #include "ring/producer.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <new>
 
@@ -10,14 +12,6 @@ namespace {
 
 constexpr std::uint64_t kFirstSlots = 64;
 constexpr std::uint64_t kMostSlotsAtOnce = 4096;
-
-// The inverse of an odd number modulo 2^64, by Newton's iteration: each step doubles the bits.
-constexpr std::uint64_t Inverse(std::uint64_t odd) {
-  std::uint64_t x = odd;
-  for (int i = 0; i < 5; ++i) x *= 2 - odd * x;
-  return x;
-}
-static_assert(Inverse(0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15 == 1);
 
 constexpr std::size_t RoundUpToPage(std::size_t bytes) {
   return (bytes + 4095) & ~std::size_t{4095};
@@ -44,13 +38,17 @@ Producer::Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t 
                    std::uint64_t max_open_spans) noexcept
     : registry_(registry),
       max_open_spans_(max_open_spans),
-      seed_(platform::RandomSeed()),
-      gamma_(platform::RandomSeed() | 1),
-      // Mix(0) is 0 and Mix is a bijection, so the id is 0 where seed_ + n * gamma_ is.
-      zero_at_((0 - seed_) * Inverse(gamma_)),
+      id_step_(platform::RandomSeed() | 1),
+      id_state_(platform::RandomSeed()),
       ring_(ring_buffer, ring_bytes) {}
 
-OpenSpan* Producer::TakeSlotSlowly() noexcept {
+void Producer::BelongsToThisThread() noexcept {
+  // Itanium C++ ABI, 2.2.2: __cxa_eh_globals is a pointer followed by the count.
+  const auto* globals = reinterpret_cast<const char*>(abi::__cxa_get_globals());
+  uncaught_exceptions_ = reinterpret_cast<const unsigned*>(globals + sizeof(void*));
+}
+
+__attribute__((noinline, cold)) OpenSpan* Producer::TakeSlotSlowly() noexcept {
   free_ = returned_.TakeAll();
   if (free_ == nullptr) {
     if (slots_ >= max_open_spans_) {
@@ -75,7 +73,8 @@ bool Producer::AddSlots() noexcept {
   if (slots == nullptr) return false;
   for (std::uint64_t i = count; i-- > 0;) {
     OpenSpan* slot = new (&slots[i]) OpenSpan;
-    slot->record.status = RecordStatus::kFree;
+    slot->record.SetFirst(0, 0, RecordStatus::kFree);
+    slot->record.execution_id = 0;
     slot->owner = this;
     ReturnSlot(slot);
   }

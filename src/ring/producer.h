@@ -31,15 +31,16 @@ namespace spanring::internal {
 inline constexpr std::size_t kInlineItemBytes = 384;
 
 // A span that has started and not ended. Touched by one thread at a time, like the Span it is
-// behind; the links by the owner's thread, or by the thread that gives it back.
+// behind; the links by the owner's thread, or by the thread that gives it back. A free slot has no
+// extension, no lost attributes and no execution id, so that a start need not write them.
 struct alignas(64) OpenSpan {
   ring::RecordHeader record;  // record.size: the header and the items so far, not yet rounded.
-  std::uint8_t* items;        // inline_items, or an extension.
-  OpenSpan* next;             // In the free list and in returned_.
-  ring::Producer* owner;      // Set once.
-  std::uint32_t capacity;     // Of items.
-  std::uint32_t lost_attributes;
-  int exceptions_at_start;
+  std::uint8_t* items = inline_items;  // Or an extension.
+  OpenSpan* next;                      // In the free list and in returned_.
+  ring::Producer* owner;               // Set once.
+  std::uint32_t capacity = kInlineItemBytes;
+  std::uint32_t lost_attributes = 0;
+  unsigned exceptions_at_start;
   alignas(64) std::uint8_t inline_items[kInlineItemBytes];
 };
 static_assert(sizeof(OpenSpan) == 512);
@@ -72,6 +73,9 @@ class Producer {
   Registry* registry() const noexcept { return registry_; }
   Ring& ring() noexcept { return ring_; }
 
+  // Called by each new thread of the producer, before any other of its calls.
+  void BelongsToThisThread() noexcept;
+
   // --- The producer's thread ---
 
   // False in a signal handler that interrupted this thread inside the tracer.
@@ -88,12 +92,17 @@ class Producer {
     busy_ = false;
   }
 
-  // Counts a span as started and gives its id, never 0: the counter times an odd constant visits
-  // every 64-bit number once, and Mix keeps it so.
+  // Counts a span as started and gives its id, never 0: steps of an odd size visit every 64-bit
+  // number once, and Mix keeps it so.
   std::uint64_t CountStarted() noexcept {
     started.Add(1);
-    return platform::Mix(seed_ + started.Get() * gamma_) | (started.Get() == zero_at_);
+    id_state_ += id_step_;
+    const std::uint64_t id = platform::Mix(id_state_);
+    return id + (id == 0);
   }
+
+  // The C++ runtime's count for this thread, as std::uncaught_exceptions() without its two calls.
+  unsigned uncaught_exceptions() const noexcept { return *uncaught_exceptions_; }
 
   // A slot, or nullptr when max_open_spans are open or there is no memory (then counted).
   OpenSpan* TakeSlot() noexcept {
@@ -143,13 +152,13 @@ class Producer {
   // Set once.
   Registry* const registry_;
   const std::uint64_t max_open_spans_;
-  std::uint64_t seed_;
-  std::uint64_t gamma_;    // Odd.
-  std::uint64_t zero_at_;  // The one count whose id would be 0.
+  const std::uint64_t id_step_;  // Odd.
 
   // The producer's thread.
   bool busy_ = false;
   OpenSpan* free_ = nullptr;
+  std::uint64_t id_state_;
+  const unsigned* uncaught_exceptions_ = nullptr;
   std::uint64_t slots_ = 0;
 
   // Written by threads that end our spans.

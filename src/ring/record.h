@@ -15,6 +15,8 @@
 // All numbers in the machine's own order: a record never leaves its machine.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -37,6 +39,8 @@ inline constexpr std::uint8_t kEndIsUnixNs = 2;     // The same for `end`.
 inline constexpr std::uint8_t kHasExecutionId = 4;  // `execution_id` was set.
 inline constexpr std::uint8_t kAttributesLost = 8;  // The last item says how many: kLostAttributes.
 
+static_assert(std::endian::native == std::endian::little, "the first word is written as one");
+
 struct RecordHeader {
   std::uint32_t size;  // Of the whole record, a multiple of 8.
   std::uint16_t site;  // Number of the call site; 0: the names are items.
@@ -49,8 +53,29 @@ struct RecordHeader {
   std::int64_t start;  // Ticks, or Unix nanoseconds.
   std::int64_t end;
   std::int64_t execution_id;
+
+  // The first word, size to flags, in one store.
+  void SetFirst(std::uint32_t new_size, std::uint16_t new_site, RecordStatus new_status) noexcept {
+    const std::uint64_t first = std::uint64_t{new_size} | std::uint64_t{new_site} << 32 |
+                                std::uint64_t{static_cast<std::uint8_t>(new_status)} << 48;
+    std::memcpy(static_cast<void*>(this), &first, sizeof(first));
+  }
+  // A span in a slot without items, context or times of its own.
+  bool IsPlain() const noexcept { return size == sizeof(*this) && flags == 0; }
+  // site, status and flags are read and written together, so that a load behind a store is never
+  // wider than the store.
+  std::uint32_t SecondHalf() const noexcept {
+    std::uint32_t half;
+    std::memcpy(&half, &site, sizeof(half));
+    return half;
+  }
+  void AddFlags(std::uint8_t more) noexcept {
+    const std::uint32_t half = SecondHalf() | std::uint32_t{more} << 24;
+    std::memcpy(&site, &half, sizeof(half));
+  }
 };
 static_assert(sizeof(RecordHeader) == 64, "one cache line");
+static_assert(offsetof(RecordHeader, site) == 4 && offsetof(RecordHeader, flags) == 7);
 
 // Never renumber.
 enum class ItemKind : std::uint8_t {
@@ -123,6 +148,40 @@ class ItemReader {
 // A record in a ring. `size` has been checked by the ring's reader.
 inline std::string_view ItemsOf(const RecordHeader* record) noexcept {
   return {reinterpret_cast<const char*>(record + 1), record->size - sizeof(RecordHeader)};
+}
+
+// Writes the header of a span that ends: as in its slot, but for size, status, end and
+// execution id.
+inline void CopyHeader(std::uint8_t* to, const RecordHeader& from, std::uint32_t size,
+                       RecordStatus status, std::int64_t end, std::int64_t execution_id) noexcept {
+  constexpr std::uint32_t kAllButStatus = 0xff00ffff;
+  const std::uint32_t half =
+      (from.SecondHalf() & kAllButStatus) | std::uint32_t{static_cast<std::uint8_t>(status)} << 16;
+  const std::uint64_t first = std::uint64_t{half} << 32 | size;
+  std::memcpy(to, &first, 8);
+  std::memcpy(to + 8, &from.trace_id_high, 8);
+  std::memcpy(to + 16, &from.trace_id_low, 8);
+  std::memcpy(to + 24, &from.span_id, 8);
+  std::memcpy(to + 32, &from.parent_id, 8);
+  std::memcpy(to + 40, &from.start, 8);
+  std::memcpy(to + 48, &end, 8);
+  std::memcpy(to + 56, &execution_id, 8);
+}
+
+// Copies the items in whole words, of which the last ends in zeros: kPadding to a reader. `from`
+// has room for them.
+inline void CopyItems(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {
+  const std::size_t before_last = (size - 1) & ~std::size_t{7};
+  if (before_last > 256) {
+    std::memcpy(to, from, before_last);
+  } else {
+    for (std::size_t at = 0; at != before_last; at += 8) std::memcpy(to + at, from + at, 8);
+  }
+  std::uint64_t last;
+  std::memcpy(&last, from + before_last, 8);
+  const std::size_t unused_bits = 8 * (before_last + 8 - size);
+  last = last << unused_bits >> unused_bits;
+  std::memcpy(to + before_last, &last, 8);
 }
 
 // Copies short text without a call: the lengths here are mostly under 32 bytes.

@@ -31,7 +31,7 @@ class BasicRing {
  public:
   // `buffer` has `capacity` bytes, a power of two of at least 4 KiB, aligned to 64.
   BasicRing(std::uint8_t* buffer, std::uint64_t capacity) noexcept
-      : buffer_(buffer), capacity_(capacity), limit_(capacity) {}
+      : buffer_(buffer), mask_(capacity - 1), limit_(capacity) {}
   BasicRing(const BasicRing&) = delete;
   BasicRing& operator=(const BasicRing&) = delete;
 
@@ -42,7 +42,7 @@ class BasicRing {
     if (limit_ - write_ < size) [[unlikely]] {
       if (!MakeRoom(size)) return nullptr;
     }
-    return buffer_ + (write_ & (capacity_ - 1));
+    return At(write_);
   }
 
   // Hands the reserved record to the consumer.
@@ -61,8 +61,7 @@ class BasicRing {
   // The next record that Refresh learnt of, or nullptr. It stays until GiveBack.
   const RecordHeader* Peek() noexcept {
     while (read_ != seen_) {
-      const auto* record =
-          reinterpret_cast<const RecordHeader*>(buffer_ + (read_ & (capacity_ - 1)));
+      const auto* record = reinterpret_cast<const RecordHeader*>(At(read_));
       Sync::WillRead(record, kRecordStart);
       if (record->status != RecordStatus::kFree) return record;
       read_ += record->size;
@@ -79,27 +78,31 @@ class BasicRing {
     consumed_.store(read_, std::memory_order_release);
   }
 
-  std::uint64_t capacity() const noexcept { return capacity_; }
+  std::uint64_t capacity() const noexcept { return mask_ + 1; }
   // Largest record that always fits into an empty ring.
-  std::uint64_t max_record_bytes() const noexcept { return capacity_ / 2; }
+  std::uint64_t max_record_bytes() const noexcept { return capacity() / 2; }
 
  private:
   // Size, status and flags: all that a record must have, and padding has.
   static constexpr std::size_t kRecordStart = 8;
 
+  __attribute__((returns_nonnull)) std::uint8_t* At(std::uint64_t position) const noexcept {
+    return buffer_ + (position & mask_);
+  }
+
   // Refreshes limit_ from the consumer's position and, where the record does not fit into the rest
   // of the lap, starts the next lap. False when there is no room.
-  __attribute__((noinline)) bool MakeRoom(std::uint64_t size) noexcept {
+  __attribute__((noinline, cold)) bool MakeRoom(std::uint64_t size) noexcept {
     // acquire: pairs with the release in GiveBack. A stale value is harmless: it only makes the
     // ring look fuller than it is.
-    const std::uint64_t free_end = consumed_.load(std::memory_order_acquire) + capacity_;
-    std::uint64_t lap_end = (write_ & ~(capacity_ - 1)) + capacity_;
+    const std::uint64_t free_end = consumed_.load(std::memory_order_acquire) + capacity();
+    std::uint64_t lap_end = (write_ | mask_) + 1;
     if (lap_end - write_ < size) {
       if (free_end < lap_end + size) return false;
       const std::uint64_t rest = lap_end - write_;
       if (rest > 0) {
         const std::uint32_t padding = static_cast<std::uint32_t>(rest);
-        std::uint8_t* at = buffer_ + (write_ & (capacity_ - 1));
+        std::uint8_t* at = At(write_);
         RecordHeader header{};
         header.size = padding;
         header.status = RecordStatus::kFree;
@@ -109,7 +112,7 @@ class BasicRing {
         // release: as in Commit; the padding is a record of its own.
         published_.store(write_, std::memory_order_release);
       }
-      lap_end += capacity_;
+      lap_end += capacity();
     }
     limit_ = free_end < lap_end ? free_end : lap_end;
     return limit_ - write_ >= size;
@@ -117,7 +120,7 @@ class BasicRing {
 
   // Set once, read by both sides.
   std::uint8_t* const buffer_;
-  const std::uint64_t capacity_;
+  const std::uint64_t mask_;  // capacity() - 1.
 
   // The producer's.
   alignas(kNoSharing) std::uint64_t write_ = 0;

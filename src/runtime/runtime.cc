@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "ring/recorder.h"
+#include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
 namespace spanring::runtime {

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "pg/session.h"
 #include "platform/signals.h"
-#include "ring/recorder.h"
+#include "ring/this_thread.h"
 #include "runtime/clamp.h"
 #include "runtime/runtime.h"
 #include "spanring/internal/runtime_api.h"

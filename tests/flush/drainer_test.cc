@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "flush/row.h"
-#include "ring/recorder.h"
+#include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
 namespace spanring::flush {

@@ -13,7 +13,7 @@
 
 #include "ring/producer.h"
 #include "ring/record.h"
-#include "ring/recorder.h"
+#include "ring/this_thread.h"
 #include "ring/registry.h"
 
 namespace spanring::ring {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "ring/recorder.h"
+#include "ring/this_thread.h"
 #include "ring/registry.h"
 #include "spanring/internal/runtime_api.h"
 

@@ -40,6 +40,7 @@ std::int64_t execute_named(std::int64_t n) {
 #if WITH_SPANS
     spanring::Span inner = tracer.StartSpan(spanring::TraceId(), std::nullopt, kSite);
     if (i == 3) inner.CompleteWithError("an error", "its type");
+    inner.Next(kSite);
 #endif
     sum += WorkOfTheHost(i);
   }

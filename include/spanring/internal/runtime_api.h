@@ -43,6 +43,12 @@ struct OpenSpan;
 SPANRING_EXPORT OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept;
 SPANRING_EXPORT OpenSpan* StartSpan(TraceId trace_id, SpanId parent, std::string_view service,
                                     std::string_view operation) noexcept;
+// Of the thread's current context.
+SPANRING_EXPORT OpenSpan* StartChildOfCurrent(CallSiteData& site) noexcept;
+SPANRING_EXPORT OpenSpan* StartChildOfCurrent(std::string_view service,
+                                              std::string_view operation) noexcept;
+// Completes `span` and starts a sibling in its place, at the same reading of the clock.
+SPANRING_EXPORT OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept;
 SPANRING_EXPORT void EndSpan(OpenSpan* span, std::string_view status) noexcept;
 SPANRING_EXPORT void EndSpanCompleted(OpenSpan* span) noexcept;
 SPANRING_EXPORT void EndSpanWithError(OpenSpan* span, std::string_view error,
@@ -53,7 +59,25 @@ SPANRING_EXPORT void EndSpanWithError(OpenSpan* span, const absl::Status& error,
 SPANRING_EXPORT void EndSpanOfScope(OpenSpan* span) noexcept;
 
 SPANRING_EXPORT void SetAttribute(OpenSpan* span, std::string_view key,
-                                  const AttributeValue& value) noexcept;
+                                  std::string_view text) noexcept;
+SPANRING_EXPORT void SetAttribute(OpenSpan* span, std::string_view key,
+                                  std::int64_t number) noexcept;
+SPANRING_EXPORT void SetAttribute(OpenSpan* span, std::string_view key, double number) noexcept;
+SPANRING_EXPORT void SetAttribute(OpenSpan* span, std::string_view key, bool truth) noexcept;
+// By its type, which the compiler mostly knows.
+inline void SetAttribute(OpenSpan* span, std::string_view key,
+                         const AttributeValue& value) noexcept {
+  switch (value.type()) {
+    case AttributeValue::Type::kString:
+      return SetAttribute(span, key, value.text());
+    case AttributeValue::Type::kInt64:
+      return SetAttribute(span, key, value.integer());
+    case AttributeValue::Type::kDouble:
+      return SetAttribute(span, key, value.number());
+    case AttributeValue::Type::kBool:
+      return SetAttribute(span, key, value.integer() != 0);
+  }
+}
 SPANRING_EXPORT void SetExecutionContext(OpenSpan* span, std::string_view job_id,
                                          std::int64_t execution_id, std::string_view model_id,
                                          std::string_view region) noexcept;
