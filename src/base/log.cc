@@ -14,7 +14,7 @@
 namespace spanring::base {
 namespace {
 
-// relaxed, all three: a line around the moment of a change may go either way.
+// relaxed, everywhere: a line around the moment of a change may go either way.
 std::atomic<LogSink> g_sink{nullptr};
 std::atomic<bool> g_errors{true};
 std::atomic<bool> g_info{false};
@@ -50,6 +50,7 @@ void WriteToStandardError(std::string_view line) noexcept {
 }
 
 void Write(LogLevel level, std::string_view line) noexcept {
+  // relaxed: as said at g_sink.
   if (const LogSink sink = g_sink.load(std::memory_order_relaxed); sink != nullptr) {
     try {
       sink(level, line);
@@ -63,12 +64,14 @@ void Write(LogLevel level, std::string_view line) noexcept {
 }  // namespace
 
 void ConfigureLog(const Options& options) noexcept {
+  // relaxed: as said at g_sink.
   g_sink.store(options.log_sink, std::memory_order_relaxed);
   g_errors.store(options.log_errors, std::memory_order_relaxed);
   g_info.store(options.log_info, std::memory_order_relaxed);
 }
 
 void LogError(std::string_view line) noexcept {
+  // relaxed: as said at g_sink; below too.
   if (g_errors.load(std::memory_order_relaxed)) Write(LogLevel::kError, line);
 }
 

@@ -12,21 +12,25 @@
 
 namespace spanring::flush {
 
-// relaxed, except for what leaves the journal: release there, and acquire in Read, so that a reader
-// who counts the rings after it finds every span that this counted as gone.
+// What leaves the journal is released, and acquired in Read, so that a reader who counts the rings
+// after it finds every span that this counted as gone.
 class Counters {
  public:
+  // relaxed: a count that only Undelivered reads.
   void CountDrained(std::uint64_t n) noexcept { drained_.fetch_add(n, std::memory_order_relaxed); }
+  // release, here and in CountDropped: pairs with the acquires in Read.
   void CountPersisted(std::uint64_t n) noexcept {
     persisted_.fetch_add(n, std::memory_order_release);
   }
   void CountDropped(DropReason reason, std::uint64_t n) noexcept {
     dropped_[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_release);
   }
+  // relaxed: a count of its own.
   void CountFailure() noexcept { failures_.fetch_add(1, std::memory_order_relaxed); }
 
   // Out of the rings, and neither persisted nor dropped.
   std::uint64_t Undelivered() const noexcept {
+    // relaxed, all: counts, read when the threads that add to them have ended or been given up.
     std::uint64_t gone = persisted_.load(std::memory_order_relaxed);
     for (const auto& dropped : dropped_) gone += dropped.load(std::memory_order_relaxed);
     const std::uint64_t drained = drained_.load(std::memory_order_relaxed);
@@ -43,6 +47,7 @@ class Counters {
       gone.dropped_by_reason[i] = dropped_[i].load(std::memory_order_acquire);
       gone.dropped += gone.dropped_by_reason[i];
     }
+    // relaxed: a count of its own.
     gone.persist_failures = failures_.load(std::memory_order_relaxed);
     return gone;
   }

@@ -34,7 +34,8 @@ Batch* Journal::Open() {
 void Journal::Seal() {
   if (open_ == nullptr || open_->rows == 0) return;
   open_->sequence = next_sequence_;
-  // Counted first: the shipper must not see it done before it was waiting.
+  // Counted first: the shipper must not see it done before it was waiting. relaxed, here and below:
+  // a count; the queue carries the batch.
   waiting_.fetch_add(1, std::memory_order_relaxed);
   if (!sealed_.enqueue(open_)) {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
@@ -50,6 +51,7 @@ Batch* Journal::Take() noexcept {
 }
 
 void Journal::Done(Batch* batch) noexcept {
+  // relaxed, both: a budget and a count.
   bytes_.fetch_sub(batch->data.size(), std::memory_order_relaxed);
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   batch->rows = 0;

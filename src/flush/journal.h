@@ -54,7 +54,7 @@ class Journal {
 
   // --- Any thread ---
 
-  // Sealed batches that no shipper is done with.
+  // Sealed batches that no shipper is done with. relaxed, both: a little old is as good.
   std::uint64_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
 

@@ -32,6 +32,7 @@ ino_t InodeOf(int fd) noexcept {
 }
 
 void RememberSocket(int fd) noexcept {
+  // relaxed: as said at g_socket.
   g_socket_inode.store(InodeOf(fd), std::memory_order_relaxed);
   g_socket.store(fd, std::memory_order_relaxed);
 }
@@ -57,7 +58,7 @@ FailureKind KindOf(std::string_view sqlstate, std::string_view constraint) {
 
 void CloseSocketAfterFork() noexcept {
   // Only if the number still means that socket: libpq may have closed it, and the host opened a
-  // file.
+  // file. relaxed, both: this is the child's only thread.
   const int fd = g_socket.exchange(-1, std::memory_order_relaxed);
   const ino_t inode = g_socket_inode.load(std::memory_order_relaxed);
   if (fd >= 0 && inode != 0 && InodeOf(fd) == inode) close(fd);
@@ -95,6 +96,7 @@ Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
 }
 
 void Session::Close() {
+  // relaxed: as said at g_socket.
   g_socket.store(-1, std::memory_order_relaxed);
   connection_.reset();
 }
@@ -191,6 +193,7 @@ Failure Session::FlushOut(Deadline deadline) {
 // be half sent, and the ledger tells later whether it was committed.
 Failure Session::Wait(short events, Deadline deadline) {
   for (;;) {
+    // acquire: pairs with the release in Shipper::Abort.
     if (stop_->load(std::memory_order_acquire)) {
       Close();
       return {FailureKind::kStopped, "shutting down", ""};

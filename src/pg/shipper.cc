@@ -85,6 +85,7 @@ void Shipper::Run() {
     }
   } end{this};
   for (;;) {
+    // acquire: pairs with the release in Abort.
     if (abort_.load(std::memory_order_acquire)) break;
     if (batch_ == nullptr) batch_ = journal_->Take();
     if (batch_ == nullptr) {
@@ -102,8 +103,8 @@ void Shipper::Finish() noexcept {
 }
 
 void Shipper::Abort() noexcept {
-  abort_.store(true,
-               std::memory_order_release);  // release: pairs with the acquires of Run and Wait.
+  // release: pairs with the acquires in Run, Idle, BackOff and Session::Wait.
+  abort_.store(true, std::memory_order_release);
   wake_.Signal();
 }
 
@@ -126,6 +127,7 @@ void Shipper::GiveUp() {
 // No batch is waiting. False when the shipper is to end.
 bool Shipper::Idle() {
   const auto now = Clock::now();
+  // acquire: pairs with the release in Finish.
   if (finish_.load(std::memory_order_acquire)) {
     // A batch may have been sealed just before the flag was set.
     if ((batch_ = journal_->Take()) != nullptr) return true;
@@ -138,7 +140,8 @@ bool Shipper::Idle() {
         }
         if (!failure.ok()) Report(failure);
       } else {
-        return !abort_.load(std::memory_order_acquire);  // Tried again until the deadline.
+        // Tried again until the deadline. acquire: pairs with the release in Abort.
+        return !abort_.load(std::memory_order_acquire);
       }
     }
     return false;
@@ -379,6 +382,7 @@ void Shipper::BackOff() {
       kFirstPause.count() << doublings, static_cast<std::int64_t>(options_.retry_max_ms));
   std::uniform_int_distribution<std::int64_t> jitter(pause / 2, pause);
   const auto until = Clock::now() + milliseconds(jitter(random_));
+  // acquire: pairs with the release in Abort.
   while (!abort_.load(std::memory_order_acquire) && Clock::now() < until) {
     WaitFor(std::chrono::duration_cast<milliseconds>(until - Clock::now()) + milliseconds(1));
   }

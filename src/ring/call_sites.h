@@ -6,18 +6,13 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
+#include "ring/call_site_table.h"
 #include "spanring/internal/runtime_api.h"
 
 namespace spanring::ring {
 
 inline constexpr std::uint16_t kMaxCallSites = 4096;
-
-struct CallSiteNames {
-  std::string_view service;
-  std::string_view operation;
-};
 
 // Gives the site its number: once per site, on its first span.
 std::uint16_t RegisterCallSite(internal::CallSiteData& site) noexcept;

@@ -27,26 +27,30 @@ void Registry::Return(Producer* producer) noexcept {
 }
 
 Stats Registry::Count() const noexcept {
-  // relaxed: counts. Ends are read before starts, so that no span is seen ended but not started.
+  // Ends are read before starts, so that no span is seen ended but not started.
   Stats stats;
   const auto drop = [&](DropReason reason, std::uint64_t n) {
     stats.dropped_by_reason[static_cast<std::size_t>(reason)] += n;
     stats.dropped += n;
   };
+  // relaxed: counts, here and below; no other count is seen through them.
   drop(DropReason::kOutOfMemory, ended_without_producer_.load(std::memory_order_relaxed));
   for (const Producer* p = first(); p != nullptr; p = p->next) {
     stats.journalled += p->committed.Get();
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
       drop(static_cast<DropReason>(i), p->drops[i].Get());
     }
+    // relaxed: a count.
     drop(DropReason::kReentrant, p->reentrant_ends.load(std::memory_order_relaxed));
   }
   std::uint64_t started = 0;
   std::uint64_t refused = 0;  // Dropped by their own start.
   for (const Producer* p = first(); p != nullptr; p = p->next) {
     started += p->started.Get();
+    // relaxed: a count.
     refused += p->reentrant_starts.load(std::memory_order_relaxed);
   }
+  // relaxed: a count.
   const std::uint64_t without = started_without_producer_.load(std::memory_order_relaxed);
   // Seen by another thread, a counter may run ahead of an earlier one: no count may go below zero.
   started = std::max(started, stats.journalled + stats.dropped);
@@ -54,6 +58,7 @@ Stats Registry::Count() const noexcept {
   stats.started = started + refused + without;
   drop(DropReason::kReentrant, refused);
   drop(DropReason::kOutOfMemory, without);
+  // relaxed, both: counts.
   stats.misuses = misuses_.load(std::memory_order_relaxed);
   stats.dropped_attributes = lost_attributes_.load(std::memory_order_relaxed);
   return stats;

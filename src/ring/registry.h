@@ -34,13 +34,14 @@ class Registry {
 
   Extensions& extensions() noexcept { return extensions_; }
 
-  // What no producer can count. relaxed, all: counts, off the fast path.
+  // What no producer can count, off the fast path. relaxed, all: counts.
   void CountStartedWithoutProducer() noexcept {
     started_without_producer_.fetch_add(1, std::memory_order_relaxed);
   }
   void CountEndedWithoutProducer() noexcept {
     ended_without_producer_.fetch_add(1, std::memory_order_relaxed);
   }
+  // relaxed, both: counts.
   void CountMisuse() noexcept { misuses_.fetch_add(1, std::memory_order_relaxed); }
   void CountLostAttributes(std::uint64_t n) noexcept {
     lost_attributes_.fetch_add(n, std::memory_order_relaxed);

@@ -38,6 +38,7 @@ void StartThread(const char* name, std::function<void()> body) {
         body();
       } catch (const std::exception& e) {
         base::LogError(absl::StrCat("tracing stops: ", e.what()));
+        // relaxed: as said at g_mode.
         internal::g_mode.store(internal::Mode::kOff, std::memory_order_relaxed);
       }
     }).detach();
@@ -96,6 +97,7 @@ absl::Status Runtime::Start(const Options& options) {
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot start the tracer's threads: ", e.what()));
   }
+  // release: pairs with the acquire in running().
   running_.store(true, std::memory_order_release);
   return absl::OkStatus();
 }

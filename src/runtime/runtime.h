@@ -32,9 +32,11 @@ class Runtime {
   absl::Status Start(const Options& options);
   absl::Status Flush(absl::Duration timeout);
   // From now on running() is false and no start of a span is expected.
+  // release: pairs with the acquire in running().
   void BeginShutdown() noexcept { running_.store(false, std::memory_order_release); }
   absl::Status Shutdown(absl::Duration timeout);
   Stats GetStats() const noexcept;
+  // acquire: pairs with the releases in Start and BeginShutdown.
   bool running() const noexcept { return running_.load(std::memory_order_acquire); }
   ring::Registry* registry() noexcept { return &registry_; }
 

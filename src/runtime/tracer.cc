@@ -23,18 +23,20 @@ using runtime::Runtime;
 // Held while the tracer starts (a few milliseconds) and by fork, so that a child never inherits it
 // locked; never while waiting for the database.
 constinit std::mutex g_life_mutex;
-// Never freed. acquire/release: whoever sees the pointer sees the runtime whole.
+// Never freed.
 constinit std::atomic<Runtime*> g_runtime{nullptr};
 // What the tracer was last started with, for the child of a fork. Under g_life_mutex; a pointer, so
 // that no destructor runs at exit.
 Options* g_options = nullptr;
 
+// acquire: pairs with the release in StartLocked: whoever sees the pointer sees the runtime whole.
 Runtime* CurrentRuntime() noexcept { return g_runtime.load(std::memory_order_acquire); }
 
 void SetMode(Mode mode) noexcept {
   // relaxed: as said at g_mode.
   g_mode.store(mode, std::memory_order_relaxed);
 }
+// relaxed: as said at g_mode.
 Mode GetMode() noexcept { return g_mode.load(std::memory_order_relaxed); }
 
 void BeforeFork() { g_life_mutex.lock(); }
@@ -42,6 +44,7 @@ void InParent() { g_life_mutex.unlock(); }
 void InChild() {
   // Everything of the parent's runtime stays as it is, unreachable: its threads do not exist here,
   // and its locks may be held by them. The next span starts a runtime of the child's own.
+  // relaxed: this is the child's only thread.
   g_runtime.store(nullptr, std::memory_order_relaxed);
   ring::ForgetAfterFork();
   pg::CloseSocketAfterFork();
@@ -92,6 +95,7 @@ absl::Status StartLocked(const Options& wanted) {
   if (runtime == nullptr) {
     runtime = new Runtime(options, WatchExit);
     ring::SetRegistry(runtime->registry());
+    // release: pairs with the acquire in CurrentRuntime.
     g_runtime.store(runtime, std::memory_order_release);
   }
   const absl::Status status = runtime->Start(options);
