@@ -15,7 +15,6 @@ using std::chrono::microseconds;
 constexpr microseconds kShortestPause{200};
 constexpr microseconds kLongestPause{100'000};
 constexpr int kIdleShare = 8;
-constexpr std::int64_t kCalibrateEveryNs = 1'000'000'000;
 // A batch is sealed above this size even when it has few rows.
 constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
 // From one ring in a row; then its space is given back, and the others get their turn.
@@ -107,11 +106,7 @@ void Drainer::Sleep(microseconds pause) {
 }
 
 std::uint64_t Drainer::Pass() {
-  const std::int64_t now = platform::ClockNanoseconds(CLOCK_MONOTONIC);
-  if (now - calibrated_ns_ >= kCalibrateEveryNs) {
-    clock_.Recalibrate();
-    calibrated_ns_ = now;
-  }
+  clock_.RecalibrateWhenDue();
   refused_ = false;
   // What was committed before this moment is what the pass takes: it ends, however busy the
   // program.

@@ -66,7 +66,6 @@ class Drainer {
   // The drainer's thread.
   RowEncoder encoder_;
   platform::TickCalibration clock_;
-  std::int64_t calibrated_ns_ = 0;
   bool refused_ = false;  // The journal was full in this pass.
 
   std::mutex mutex_;

@@ -197,8 +197,8 @@ Times ReadTimes(const RecordHeader& record, const platform::TickCalibration& clo
       start_given ? record.start : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
   if (!start_given && !end_given) {
     // From the ticks alone: a step of the wall clock in between changes no duration.
-    times.duration_ns = clock.ToNanoseconds(static_cast<std::int64_t>(
-        static_cast<std::uint64_t>(record.end) - static_cast<std::uint64_t>(record.start)));
+    times.duration_ns = clock.DurationNanoseconds(static_cast<std::uint64_t>(record.start),
+                                                  static_cast<std::uint64_t>(record.end));
   } else {
     const std::int64_t end_ns =
         end_given ? record.end : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.end));

@@ -332,7 +332,9 @@ TEST(RowEncoder, TicksBecomeTimeAndDuration) {
       Record::Clock().UnixNanoseconds(static_cast<std::uint64_t>(record.header().start));
   const Row row = record.Encode();
   EXPECT_EQ(row.UnixUs(kStartedAt), start_ns / 1000);
-  EXPECT_EQ(row.Number(kDurationNs), Record::Clock().ToNanoseconds(1'000'000));
+  EXPECT_EQ(row.Number(kDurationNs),
+            Record::Clock().DurationNanoseconds(static_cast<std::uint64_t>(record.header().start),
+                                                static_cast<std::uint64_t>(record.header().end)));
 }
 
 TEST(RowEncoder, OneGivenTimeAndOneReading) {

@@ -1,18 +1,20 @@
+// This machine's own clocks. The bounds are generous, and the best of many tries counts: on a busy
+// machine a thread may lose its processor at any moment. What is exact is in calibration_test.cc.
 #include "platform/clock.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <limits>
 #include <thread>
-
-#include "platform/random.h"
 
 namespace spanring::platform {
 namespace {
 
-// Takes the better of many tries: on a busy machine a thread may lose its processor at any moment.
 std::int64_t SmallestError(const TickCalibration& calibration) {
-  std::int64_t smallest = INT64_MAX;
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
   for (int i = 0; i < 1000; ++i) {
     const std::int64_t ours = calibration.UnixNanoseconds(Ticks());
     const std::int64_t real = ClockNanoseconds(CLOCK_REALTIME);
@@ -28,10 +30,10 @@ TEST(Clock, CalibratedTicksAreCloseToRealTime) {
 
 TEST(Clock, StaysCloseBetweenAndAfterRecalibrations) {
   TickCalibration calibration;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 10; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    EXPECT_LT(SmallestError(calibration), 1'000'000) << "before " << i;
-    calibration.Recalibrate();
+    EXPECT_LT(SmallestError(calibration), 100'000) << "before " << i;
+    calibration.RecalibrateWhenDue();
     EXPECT_LT(SmallestError(calibration), 100'000) << "after " << i;
   }
 }
@@ -48,33 +50,20 @@ TEST(Clock, TicksNeverGoBackWithinAThread) {
 }
 
 TEST(Clock, DurationsAgreeWithTheMonotonicClock) {
-  const TickCalibration calibration;
-  const std::int64_t before = ClockNanoseconds(CLOCK_MONOTONIC);
+  TickCalibration calibration;
+  // From outside and from inside: the true duration lies between.
+  const std::int64_t outer_before = ClockNanoseconds(CLOCK_MONOTONIC);
   const std::uint64_t ticks_before = Ticks();
+  const std::int64_t inner_before = ClockNanoseconds(CLOCK_MONOTONIC);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const std::int64_t inner_after = ClockNanoseconds(CLOCK_MONOTONIC);
   const std::uint64_t ticks_after = Ticks();
-  const std::int64_t after = ClockNanoseconds(CLOCK_MONOTONIC);
-  const std::int64_t ours =
-      calibration.ToNanoseconds(static_cast<std::int64_t>(ticks_after - ticks_before));
-  EXPECT_GE(ours, 99'000'000);
-  EXPECT_LE(ours, (after - before) + 10'000'000);
-  // To the same length backwards, but for the rounding.
-  EXPECT_NEAR(static_cast<double>(calibration.ToNanoseconds(
-                  -static_cast<std::int64_t>(ticks_after - ticks_before))),
-              static_cast<double>(-ours), 1.0);
-}
-
-TEST(Clock, AnyTicksGiveSomeTime) {
-  const TickCalibration calibration;
-  for (const std::uint64_t ticks : {std::uint64_t{0}, std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
-    static_cast<void>(calibration.UnixNanoseconds(ticks));
-  }
-}
-
-TEST(Random, SeedsDiffer) {
-  EXPECT_NE(RandomSeed(), RandomSeed());
-  EXPECT_NE(Mix(1), Mix(2));
-  EXPECT_EQ(Mix(0), 0U);
+  const std::int64_t outer_after = ClockNanoseconds(CLOCK_MONOTONIC);
+  calibration.Recalibrate();
+  const std::int64_t ours = calibration.DurationNanoseconds(ticks_before, ticks_after);
+  EXPECT_GE(ours, inner_after - inner_before - 100'000);
+  EXPECT_LE(ours, outer_after - outer_before + 100'000);
+  EXPECT_EQ(calibration.DurationNanoseconds(ticks_after, ticks_before), -ours);
 }
 
 }  // namespace
