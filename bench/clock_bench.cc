@@ -62,5 +62,3 @@ BENCHMARK(BM_Clock_Recalibrate);
 
 }  // namespace
 }  // namespace spanring::platform
-
-BENCHMARK_MAIN();

@@ -36,6 +36,9 @@ class Drainer {
 
   // Drains until Stop, then once more.
   void Run();
+  // One look at all rings: takes what was committed before it into the journal, and says how many
+  // spans that were. Run's step, for its thread alone.
+  std::uint64_t Pass();
   void Stop();
 
   // Starts a pass that takes every record committed before this call, and seals. Returns its
@@ -50,7 +53,6 @@ class Drainer {
   std::uint64_t flushed_sequence();
 
  private:
-  std::uint64_t Pass();
   std::uint64_t DrainSome(ring::Ring& ring);
   void Keep(const ring::RecordHeader* record);
   bool SealIsDue() const;

@@ -66,7 +66,7 @@ __attribute__((constructor(101))) void SetInvariantCounter() {
 
 bool g_has_invariant_counter = false;
 
-std::uint64_t TicksOfTheKernel() noexcept {
+std::uint64_t KernelTicks() noexcept {
   return static_cast<std::uint64_t>(ClockNanoseconds(CLOCK_MONOTONIC));
 }
 

@@ -28,21 +28,38 @@ inline std::int64_t ClockNanoseconds(clockid_t clock) noexcept {
 // before the constructors of static objects run.
 extern bool g_has_invariant_counter;
 
-// Where there is no such counter: CLOCK_MONOTONIC.
-std::uint64_t TicksOfTheKernel() noexcept;
-
-// Monotonic within a thread. The counter read is not serialised against the code around it: at the
-// scale of a few nanoseconds it may happen a little early or late.
-inline std::uint64_t Ticks() noexcept {
+inline bool HasCounter() noexcept {
 #if defined(__x86_64__)
-  if (g_has_invariant_counter) [[likely]]
-    return __rdtsc();
+  return g_has_invariant_counter;
+#elif defined(__aarch64__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+// Requires HasCounter(). The read is not serialised against the code around it: at the scale of a
+// few nanoseconds it may happen a little early or late.
+inline std::uint64_t CounterTicks() noexcept {
+#if defined(__x86_64__)
+  return __rdtsc();
 #elif defined(__aarch64__)
   std::uint64_t ticks;
   asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
   return ticks;
+#else
+  return 0;
 #endif
-  return TicksOfTheKernel();
+}
+
+// Without a counter: CLOCK_MONOTONIC.
+std::uint64_t KernelTicks() noexcept;
+
+// Monotonic within a thread.
+inline std::uint64_t Ticks() noexcept {
+  if (HasCounter()) [[likely]]
+    return CounterTicks();
+  return KernelTicks();
 }
 
 // What a calibration reads: this machine's ticks and clocks, or a test's.

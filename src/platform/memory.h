@@ -12,4 +12,15 @@ namespace spanring::platform {
 void* MapPages(std::size_t bytes, bool prefault) noexcept;
 void UnmapPages(void* memory, std::size_t bytes) noexcept;
 
+// A hint: this thread is about to write the cache line, and wants it for itself.
+inline void FetchToWrite(const void* line) noexcept {
+#if defined(__x86_64__)
+  // Not __builtin_prefetch, which without -mprfchw asks for a line to read. A processor that does
+  // not know the instruction takes it for a no-op.
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
 }  // namespace spanring::platform

@@ -56,9 +56,13 @@ class Counter {
  public:
   void Add(std::uint64_t n) noexcept {
     // release: pairs with the acquire in Get, so that who sees a count sees the earlier ones too.
+    // relaxed: this thread is the only writer.
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);
   }
-  std::uint64_t Get() const noexcept { return value_.load(std::memory_order_acquire); }
+  std::uint64_t Get() const noexcept {
+    // acquire: pairs with the release in Add.
+    return value_.load(std::memory_order_acquire);
+  }
 
  private:
   std::atomic<std::uint64_t> value_{0};
@@ -83,11 +87,13 @@ class Producer {
     if (busy_) [[unlikely]]
       return false;
     busy_ = true;
-    // Only the compiler could move our work across the flag: a handler runs on the same processor.
+    // seq_cst: for the compiler only. A handler runs on the same processor, which sees its own
+    // stores in order.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     return true;
   }
   void Leave() noexcept {
+    // seq_cst: as in Enter.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     busy_ = false;
   }
@@ -103,6 +109,9 @@ class Producer {
 
   // The C++ runtime's count for this thread, as std::uncaught_exceptions() without its two calls.
   unsigned uncaught_exceptions() const noexcept { return *uncaught_exceptions_; }
+
+  // True when a start has a slot at hand, and no handler has interrupted one.
+  bool IsReady() const noexcept { return !busy_ && free_ != nullptr; }
 
   // A slot, or nullptr when max_open_spans are open or there is no memory (then counted).
   OpenSpan* TakeSlot() noexcept {

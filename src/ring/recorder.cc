@@ -5,6 +5,7 @@
 // (a narrower or wider load waits until the store has left the store buffer), and what must be
 // checked on every span is checked in one comparison.
 #include <algorithm>
+#include <exception>
 
 #include "platform/clock.h"
 #include "ring/call_sites.h"
@@ -20,6 +21,26 @@ namespace {
 
 using internal::CallSiteData;
 
+SPANRING_INLINE std::int64_t CounterNow() noexcept {
+  return static_cast<std::int64_t>(platform::CounterTicks());
+}
+std::int64_t Now() noexcept { return static_cast<std::int64_t>(platform::Ticks()); }
+
+// --- Start ---
+
+// Makes the slot an open span, of which trace, parent and start are set by the caller.
+SPANRING_INLINE void Fill(Producer* producer, OpenSpan* span, std::uint16_t site) noexcept {
+  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kOpen);
+  span->record.span_id = producer->CountStarted();
+  span->exceptions_at_start = producer->uncaught_exceptions();
+}
+
+SPANRING_INLINE void SetTrace(OpenSpan* span, TraceId trace_id, SpanId parent) noexcept {
+  span->record.trace_id_high = trace_id.high();
+  span->record.trace_id_low = trace_id.low();
+  span->record.parent_id = parent.value();
+}
+
 // Counts a start that has no producer, or that interrupted the tracer on its own thread.
 SPANRING_COLD void RefuseStart(Producer* producer) noexcept {
   if (producer != nullptr) return producer->CountReentrantStart();
@@ -29,14 +50,23 @@ SPANRING_COLD void RefuseStart(Producer* producer) noexcept {
   }
 }
 
-// A producer that may be used now, or nullptr (counted).
-SPANRING_INLINE Producer* EnterProducer() noexcept {
+// A slot, whatever it takes; nullptr, and counted, where there is none. The producer is left
+// entered.
+OpenSpan* TakeSlot(TraceId trace_id, SpanId parent, std::uint16_t site) noexcept {
   Producer* producer = ThisProducer();
   if (producer == nullptr || !producer->Enter()) [[unlikely]] {
     RefuseStart(producer);
     return nullptr;
   }
-  return producer;
+  OpenSpan* span = producer->TakeSlot();
+  if (span == nullptr) [[unlikely]] {
+    producer->CountStarted();
+    producer->Leave();
+    return nullptr;
+  }
+  SetTrace(span, trace_id.is_nil() ? internal::NewTraceId() : trace_id, parent);
+  Fill(producer, span, site);
+  return span;
 }
 
 SPANRING_COLD void NameByNewSite(OpenSpan* span, CallSiteData& site) noexcept {
@@ -47,77 +77,64 @@ SPANRING_COLD void NameByNewSite(OpenSpan* span, CallSiteData& site) noexcept {
   }
 }
 
-// Makes the slot an open span, of which trace, parent and start are set by the caller.
-SPANRING_INLINE void Fill(Producer* producer, OpenSpan* span, std::uint64_t span_id,
-                          std::uint16_t site) noexcept {
-  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kOpen);
-  span->record.span_id = span_id;
-  span->exceptions_at_start = producer->uncaught_exceptions();
+// acquire: pairs with the release in RegisterCallSite; the entry travels on with the ring.
+SPANRING_INLINE std::uint16_t NumberOf(const CallSiteData& site) noexcept {
+  return site.number.load(std::memory_order_acquire);
 }
 
-SPANRING_INLINE void FillAndName(Producer* producer, OpenSpan* span, std::uint64_t span_id,
-                                 CallSiteData& site) noexcept {
-  // acquire: pairs with the release in RegisterCallSite; the entry travels on with the ring.
-  const std::uint16_t number = site.number.load(std::memory_order_acquire);
-  Fill(producer, span, span_id, number);
-  if (number == 0) [[unlikely]]
-    NameByNewSite(span, site);
-}
-
-// A slot with a trace and a parent; nullptr, and counted, where there is none.
-SPANRING_INLINE OpenSpan* TakeSlot(Producer* producer, TraceId trace_id, SpanId parent) noexcept {
-  OpenSpan* span = producer->TakeSlot();
+// Any start: the first of a thread, of a call site, of a trace, and so on.
+__attribute__((noinline)) OpenSpan* StartAny(TraceId trace_id, SpanId parent,
+                                             CallSiteData& site) noexcept {
+  const std::uint16_t number = NumberOf(site);
+  OpenSpan* span = TakeSlot(trace_id, parent, number);
   if (span == nullptr) [[unlikely]]
     return nullptr;
-  if (trace_id.is_nil()) [[unlikely]]
-    trace_id = internal::NewTraceId();
-  span->record.trace_id_high = trace_id.high();
-  span->record.trace_id_low = trace_id.low();
-  span->record.parent_id = parent.value();
+  if (number == 0) [[unlikely]]
+    NameByNewSite(span, site);
+  span->record.start = Now();
+  span->owner->Leave();
   return span;
 }
 
+// The start of which all is at hand: no call, and so no register to save.
 SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept {
-  Producer* producer = EnterProducer();
-  if (producer == nullptr) [[unlikely]]
-    return nullptr;
-  const std::uint64_t span_id = producer->CountStarted();
-  OpenSpan* span = TakeSlot(producer, trace_id, parent);
-  if (span != nullptr) [[likely]] {
-    FillAndName(producer, span, span_id, site);
-    // Last, so that the span's time begins where the caller's work does.
-    span->record.start = static_cast<std::int64_t>(platform::Ticks());
+  Producer* producer = t_producer;
+  const std::uint16_t number = NumberOf(site);
+  if (producer == nullptr || !producer->IsReady() || number == 0 || trace_id.is_nil() ||
+      !platform::HasCounter()) [[unlikely]] {
+    return StartAny(trace_id, parent, site);
   }
+  producer->Enter();
+  OpenSpan* span = producer->TakeSlot();
+  SetTrace(span, trace_id, parent);
+  Fill(producer, span, number);
+  // Last, so that the span's time begins where the caller's work does.
+  span->record.start = CounterNow();
   producer->Leave();
   return span;
 }
 
 SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, std::string_view service,
                                 std::string_view operation) noexcept {
-  Producer* producer = EnterProducer();
-  if (producer == nullptr) [[unlikely]]
+  OpenSpan* span = TakeSlot(trace_id, parent, 0);
+  if (span == nullptr) [[unlikely]]
     return nullptr;
-  const std::uint64_t span_id = producer->CountStarted();
-  OpenSpan* span = TakeSlot(producer, trace_id, parent);
-  if (span != nullptr) [[likely]] {
-    Fill(producer, span, span_id, 0);
-    AppendText(span, ItemKind::kService, service);
-    AppendText(span, ItemKind::kOperation, operation);
-    span->record.start = static_cast<std::int64_t>(platform::Ticks());
-  }
-  producer->Leave();
+  AppendText(span, ItemKind::kService, service);
+  AppendText(span, ItemKind::kOperation, operation);
+  span->record.start = Now();
+  span->owner->Leave();
   return span;
 }
 
-// Copies the span into the ring; a full ring drops it, and counts.
-SPANRING_INLINE void PutPlain(Producer* producer, const OpenSpan* span, RecordStatus status,
-                              std::int64_t end) noexcept {
-  std::uint8_t* to = producer->ring().Reserve(sizeof(RecordHeader));
-  if (to == nullptr) [[unlikely]]
-    return producer->CountDrop(DropReason::kRingFull);
+// --- End ---
+
+// Copies a plain span to its place in the ring.
+SPANRING_INLINE void PutPlain(Producer* producer, const OpenSpan* span, std::uint8_t* to,
+                              RecordStatus status, std::int64_t end) noexcept {
   CopyHeader(to, span->record, sizeof(RecordHeader), status, end, 0);
   producer->committed.Add(1);
   producer->ring().Commit(sizeof(RecordHeader));
+  producer->ring().FetchAhead(sizeof(RecordHeader));
 }
 
 SPANRING_COLD void ReturnExtension(OpenSpan* span) noexcept {
@@ -126,6 +143,7 @@ SPANRING_COLD void ReturnExtension(OpenSpan* span) noexcept {
   span->capacity = internal::kInlineItemBytes;
 }
 
+// What a free slot is.
 void MakePlain(OpenSpan* span) noexcept {
   if (span->items != span->inline_items) [[unlikely]]
     ReturnExtension(span);
@@ -133,8 +151,7 @@ void MakePlain(OpenSpan* span) noexcept {
   span->record.execution_id = 0;
 }
 
-// The same for a span with items, flags or a context, and brings its slot back to how a free one
-// is.
+// Copies any span into the ring, and leaves its slot plain; a full ring drops it, and counts.
 void PutAny(Producer* producer, OpenSpan* span, RecordStatus status, std::int64_t end) noexcept {
   if ((span->record.flags & kEndIsUnixNs) != 0) [[unlikely]]
     end = span->record.end;
@@ -149,10 +166,23 @@ void PutAny(Producer* producer, OpenSpan* span, RecordStatus status, std::int64_
     }
     producer->committed.Add(1);
     producer->ring().Commit(rounded);
+    producer->ring().FetchAhead(rounded);
   } else {
     producer->CountDrop(DropReason::kRingFull);
   }
   MakePlain(span);
+}
+
+SPANRING_INLINE void Free(Producer* producer, OpenSpan* span) noexcept {
+  span->record.SetFirst(0, 0, RecordStatus::kFree);
+  producer->ReturnSlot(span);
+  producer->Leave();
+}
+
+__attribute__((noinline)) void EndAny(Producer* producer, OpenSpan* span, RecordStatus status,
+                                      std::int64_t end) noexcept {
+  PutAny(producer, span, status, end);
+  Free(producer, span);
 }
 
 // The span was started by another thread or before a fork, or it ends in a signal handler that
@@ -181,40 +211,47 @@ SPANRING_COLD void EndElsewhere(OpenSpan* span, RecordStatus status, std::int64_
   if (entered) producer->Leave();
 }
 
-SPANRING_INLINE void Free(Producer* producer, OpenSpan* span) noexcept {
-  span->record.SetFirst(0, 0, RecordStatus::kFree);
-  producer->ReturnSlot(span);
-  producer->Leave();
-}
-
-// Out of line, so that an end without items keeps to the registers that need no saving.
-__attribute__((noinline)) void EndAny(Producer* producer, OpenSpan* span, RecordStatus status,
-                                      std::int64_t end) noexcept {
-  PutAny(producer, span, status, end);
-  Free(producer, span);
-}
-
-SPANRING_INLINE std::int64_t Now() noexcept { return static_cast<std::int64_t>(platform::Ticks()); }
-
-// `end` is read before anything else is done.
 SPANRING_INLINE void End(OpenSpan* span, RecordStatus status, std::int64_t end) noexcept {
   Producer* producer = t_producer;
   if (span->owner != producer || !producer->Enter()) [[unlikely]]
     return EndElsewhere(span, status, end);
   if (!span->record.IsPlain()) return EndAny(producer, span, status, end);
-  PutPlain(producer, span, status, end);
+  std::uint8_t* to = producer->ring().TryReserve(sizeof(RecordHeader));
+  if (to == nullptr) [[unlikely]]
+    return EndAny(producer, span, status, end);
+  PutPlain(producer, span, to, status, end);
   Free(producer, span);
 }
 
+SPANRING_COLD void EndByKernelTime(OpenSpan* span, RecordStatus status) noexcept {
+  End(span, status, Now());
+}
+
+// Reads the time before anything else.
+SPANRING_INLINE void EndNow(OpenSpan* span, RecordStatus status) noexcept {
+  if (!platform::HasCounter()) [[unlikely]]
+    return EndByKernelTime(span, status);
+  End(span, status, CounterNow());
+}
+
+// --- Next ---
+
 // As two calls, with one time.
-SPANRING_COLD OpenSpan* NextElsewhere(OpenSpan* span, CallSiteData& site,
-                                      std::int64_t now) noexcept {
+SPANRING_COLD OpenSpan* NextAny(OpenSpan* span, CallSiteData& site, std::int64_t now) noexcept {
   const TraceId trace_id(span->record.trace_id_high, span->record.trace_id_low);
   const SpanId parent(span->record.parent_id);
-  EndElsewhere(span, RecordStatus::kCompleted, now);
-  OpenSpan* next = Start(trace_id, parent, site);
+  End(span, RecordStatus::kCompleted, now);
+  OpenSpan* next = StartAny(trace_id, parent, site);
   if (next != nullptr) next->record.start = now;
   return next;
+}
+
+// An exception is unwinding, or the thread has not traced before.
+SPANRING_COLD void EndOfScopeUnusual(OpenSpan* span) noexcept {
+  if (std::uncaught_exceptions() > static_cast<int>(span->exceptions_at_start)) {
+    return internal::EndSpanWithError(span, std::string_view(), "exception");
+  }
+  EndNow(span, RecordStatus::kCompleted);
 }
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) noexcept {
@@ -252,33 +289,36 @@ OpenSpan* StartChildOfCurrent(std::string_view service, std::string_view operati
 OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept {
   const std::int64_t now = ring::Now();
   ring::Producer* producer = ring::t_producer;
-  if (span->owner != producer || !producer->Enter()) [[unlikely]]
-    return ring::NextElsewhere(span, site, now);
-  if (span->record.IsPlain()) [[likely]] {
-    ring::PutPlain(producer, span, RecordStatus::kCompleted, now);
-  } else {
-    ring::PutAny(producer, span, RecordStatus::kCompleted, now);
+  const std::uint16_t number = ring::NumberOf(site);
+  if (span->owner != producer || !span->record.IsPlain() || number == 0 || !producer->Enter()) {
+    return ring::NextAny(span, site, now);
   }
+  std::uint8_t* to = producer->ring().TryReserve(sizeof(ring::RecordHeader));
+  if (to == nullptr) [[unlikely]] {
+    producer->Leave();
+    return ring::NextAny(span, site, now);
+  }
+  ring::PutPlain(producer, span, to, RecordStatus::kCompleted, now);
   // The slot, with its trace and its parent, goes on as the next span.
-  ring::FillAndName(producer, span, producer->CountStarted(), site);
+  ring::Fill(producer, span, number);
   span->record.start = now;
   producer->Leave();
   return span;
 }
 
-void EndSpanCompleted(OpenSpan* span) noexcept {
-  ring::End(span, RecordStatus::kCompleted, ring::Now());
-}
+void EndSpanCompleted(OpenSpan* span) noexcept { ring::EndNow(span, RecordStatus::kCompleted); }
 
 void EndSpan(OpenSpan* span, std::string_view status) noexcept {
   const std::int64_t end = ring::Now();
-  if (ring::EqualsIgnoringCase(status, "failed"))
-    return ring::End(span, RecordStatus::kFailed, end);
-  if (ring::EqualsIgnoringCase(status, "timeout")) {
-    return ring::End(span, RecordStatus::kTimeout, end);
+  RecordStatus known = RecordStatus::kCompleted;
+  if (ring::EqualsIgnoringCase(status, "failed")) {
+    known = RecordStatus::kFailed;
+  } else if (ring::EqualsIgnoringCase(status, "timeout")) {
+    known = RecordStatus::kTimeout;
+  } else if (!ring::EqualsIgnoringCase(status, "completed")) {
+    SetAttribute(span, "status", status);
   }
-  if (!ring::EqualsIgnoringCase(status, "completed")) SetAttribute(span, "status", status);
-  ring::End(span, RecordStatus::kCompleted, end);
+  ring::End(span, known, end);
 }
 
 void EndSpanWithError(OpenSpan* span, std::string_view error,
@@ -293,12 +333,12 @@ void EndSpanWithError(OpenSpan* span, std::string_view error,
 }
 
 void EndSpanOfScope(OpenSpan* span) noexcept {
-  const ring::Producer* producer = ring::ThisProducer();
-  if (producer != nullptr && producer->uncaught_exceptions() > span->exceptions_at_start)
+  const ring::Producer* producer = ring::t_producer;
+  if (producer == nullptr || producer->uncaught_exceptions() > span->exceptions_at_start)
       [[unlikely]] {
-    return EndSpanWithError(span, std::string_view(), "exception");
+    return ring::EndOfScopeUnusual(span);
   }
-  EndSpanCompleted(span);
+  ring::EndNow(span, RecordStatus::kCompleted);
 }
 
 }  // namespace spanring::internal

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <new>
 
+#include "platform/memory.h"
 #include "ring/record.h"
 #include "ring/sync.h"
 
@@ -35,14 +36,28 @@ class BasicRing {
   BasicRing(const BasicRing&) = delete;
   BasicRing& operator=(const BasicRing&) = delete;
 
-  // Room for a record of `size` bytes (a multiple of 8, at most capacity / 2), or nullptr when the
-  // ring is full. Followed by Commit before the next Reserve.
+  // Room for a record of `size` bytes (a multiple of 8), or nullptr when the ring is full. Followed
+  // by Commit before the next Reserve. One of capacity() / 2 always fits into an empty ring.
   std::uint8_t* Reserve(std::uint64_t size) noexcept {
+    std::uint8_t* at = TryReserve(size);
+    if (at != nullptr) [[likely]]
+      return at;
+    return MakeRoom(size) ? At(write_) : nullptr;
+  }
+  // The same from the room that is known of: nullptr may also mean that Reserve must look.
+  std::uint8_t* TryReserve(std::uint64_t size) noexcept {
     // limit_ is the nearer of two ends, the free space's and the lap's: one comparison for both.
-    if (limit_ - write_ < size) [[unlikely]] {
-      if (!MakeRoom(size)) return nullptr;
-    }
+    if (limit_ - write_ < size) [[unlikely]]
+      return nullptr;
     return At(write_);
+  }
+
+  // Asks for the cache lines that are written next, as many as a record of `size` bytes takes. The
+  // consumer has read them since the last lap: got back only when they are written, they would cost
+  // more than all else.
+  void FetchAhead(std::uint64_t size) const noexcept {
+    for (std::uint64_t at = 0; at < size; at += 64)
+      platform::FetchToWrite(At(write_ + kAhead + at));
   }
 
   // Hands the reserved record to the consumer.
@@ -83,6 +98,9 @@ class BasicRing {
   std::uint64_t max_record_bytes() const noexcept { return capacity() / 2; }
 
  private:
+  // Far enough for the lines to arrive in time, near enough for them to stay.
+  static constexpr std::uint64_t kAhead = 1024;
+
   // Size, status and flags: all that a record must have, and padding has.
   static constexpr std::size_t kRecordStart = 8;
 
@@ -99,23 +117,23 @@ class BasicRing {
     std::uint64_t lap_end = (write_ | mask_) + 1;
     if (lap_end - write_ < size) {
       if (free_end < lap_end + size) return false;
-      const std::uint64_t rest = lap_end - write_;
-      if (rest > 0) {
-        const std::uint32_t padding = static_cast<std::uint32_t>(rest);
-        std::uint8_t* at = At(write_);
-        RecordHeader header{};
-        header.size = padding;
-        header.status = RecordStatus::kFree;
-        Sync::WillWrite(at, kRecordStart);
-        std::memcpy(at, &header, kRecordStart);
-        write_ = lap_end;
-        // release: as in Commit; the padding is a record of its own.
-        published_.store(write_, std::memory_order_release);
-      }
+      SkipTo(lap_end);
       lap_end += capacity();
     }
     limit_ = free_end < lap_end ? free_end : lap_end;
     return limit_ - write_ >= size;
+  }
+
+  // The rest of the lap becomes a record of its own, which is none.
+  void SkipTo(std::uint64_t lap_end) noexcept {
+    RecordHeader padding{};
+    padding.size = static_cast<std::uint32_t>(lap_end - write_);
+    padding.status = RecordStatus::kFree;
+    Sync::WillWrite(At(write_), kRecordStart);
+    std::memcpy(At(write_), &padding, kRecordStart);
+    write_ = lap_end;
+    // release: pairs with the acquire in Refresh, as in Commit.
+    published_.store(write_, std::memory_order_release);
   }
 
   // Set once, read by both sides.

@@ -1,0 +1,135 @@
+// The drainer's work: from the rings to rows ready for COPY; and how long a burst a ring takes.
+#include <atomic>
+#include <barrier>
+#include <memory>
+
+#include "flush/counters.h"
+#include "flush/drainer.h"
+#include "flush/journal.h"
+#include "harness.h"
+#include "ring/registry.h"
+#include "ring/this_thread.h"
+#include "spanring/internal/runtime_api.h"
+
+namespace spanring::bench {
+namespace {
+
+constinit CallSite g_site("runner", "runner.execute_question");
+
+// Rings, a journal and a drainer without the runtime. Kept, as the runtime keeps its rings.
+struct Way {
+  explicit Way(std::uint64_t ring_bytes)
+      : registry(*new ring::Registry(ring_bytes, 131'072)),
+        journal(std::uint64_t{1} << 30, 1),
+        drainer({10'000, 500, "service"}, &registry, &journal, &counters, [] {}) {
+    ring::SetRegistry(&registry);
+    internal::g_mode.store(internal::Mode::kOn, std::memory_order_relaxed);  // relaxed: one thread.
+  }
+  ~Way() {
+    internal::g_mode.store(internal::Mode::kOff, std::memory_order_relaxed);  // relaxed: as above.
+    ring::SetRegistry(nullptr);
+  }
+  // As a shipper that is infinitely fast.
+  void Ship() {
+    while (flush::Batch* batch = journal.Take()) journal.Done(batch);
+  }
+  ring::Registry& registry;
+  flush::Journal journal;
+  flush::Counters counters;
+  flush::Drainer drainer;
+};
+
+void RecordOne(Tracer& tracer, bool with_items, int i) {
+  Span span = tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
+  if (with_items) {
+    span.SetExecutionContext("job-7", 2193, "llama-3-70b", "eu-west");
+    span.SetAttribute("queue", "default");
+    span.SetAttribute("attempt", i);
+    span.SetAttribute("share", 0.5);
+  }
+  span.Complete();
+}
+
+// From a ring that another thread filled into the journal, rows encoded. items:0 are spans without
+// items, items:1 have the execution context and three attributes.
+void BM_Drain_Spans(benchmark::State& state) {
+  constexpr int kSpans = 4096;
+  const bool with_items = state.range(0) != 0;
+  Way way(kRingBytes);
+  std::barrier turn(2);
+  std::atomic<bool> stop{false};
+  std::thread producer([&] {
+    Tracer tracer;
+    for (;;) {
+      turn.arrive_and_wait();
+      if (stop.load(std::memory_order_relaxed)) return;  // relaxed: the barrier orders it.
+      for (int i = 0; i < kSpans; ++i) RecordOne(tracer, with_items, i);
+      turn.arrive_and_wait();
+    }
+  });
+  std::vector<double> ns;
+  while (state.KeepRunningBatch(kSpans)) {
+    turn.arrive_and_wait();
+    turn.arrive_and_wait();
+    const auto start = std::chrono::steady_clock::now();
+    const std::uint64_t drained = way.drainer.Pass();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (drained != kSpans) state.SkipWithError("spans are missing");
+    way.Ship();
+    state.SetIterationTime(took.count());
+    ns.push_back(took.count() * 1e9 / kSpans);
+  }
+  stop.store(true, std::memory_order_relaxed);  // relaxed: as above.
+  turn.arrive_and_wait();
+  producer.join();
+  state.SetItemsProcessed(state.iterations());
+  const double median = Median(ns);
+  state.counters["median_ns"] = median;
+  state.counters["spans_per_s"] = 1e9 / median;
+}
+
+// Counter `absorbed`: spans recorded without a pause before the first one is dropped, with the
+// drainer polling as it does. The median of many bursts; at most 1,000,000 a burst.
+void BM_Ring_Burst(benchmark::State& state) {
+  constexpr int kMost = 1'000'000;
+  Way way(static_cast<std::uint64_t>(state.range(0)));
+  std::thread drainer([&] { way.drainer.Run(); });
+  std::vector<double> absorbed;
+  std::thread([&] {
+    Tracer tracer;
+    const auto drops = [&] { return way.registry.Count().dropped; };
+    for (auto _ : state) {
+      const std::uint64_t before = drops();
+      const auto start = std::chrono::steady_clock::now();
+      int n = 0;
+      for (; n < kMost; ++n) {
+        RecordOne(tracer, false, n);
+        if (n % 64 == 0 && drops() != before) break;
+      }
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      state.SetIterationTime(took.count());
+      absorbed.push_back(n);
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      way.Ship();
+    }
+  }).join();
+  way.drainer.Stop();
+  drainer.join();
+  state.counters["absorbed"] = Median(absorbed);
+}
+
+BENCHMARK(BM_Drain_Spans)
+    ->ArgName("items")
+    ->Arg(0)
+    ->Arg(1)
+    ->UseManualTime()
+    ->Iterations(benchmark::IterationCount{4096} * 100);
+BENCHMARK(BM_Ring_Burst)
+    ->ArgName("bytes")
+    ->RangeMultiplier(4)
+    ->Range(1 << 16, 1 << 24)
+    ->UseManualTime()
+    ->Iterations(5);
+
+}  // namespace
+}  // namespace spanring::bench

@@ -1,0 +1,133 @@
+// What the cases share: timing in batches, percentiles of single operations, a running tracer.
+// Threads: the benchmark's own.
+// Memory: samples are kept in vectors that are there before the timed part.
+// Errors: a case that cannot run says why (SkipWithError).
+// Design: docs/performance.md
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "platform/clock.h"
+#include "spanring/spanring.h"
+
+namespace spanring::bench {
+
+inline constexpr std::uint64_t kRingBytes = 1024 * 1024;
+// A batch has fewer records than a ring holds, and a pause behind it for the ring's consumer, which
+// is not part of the time.
+inline constexpr int kBatch = 2048;
+inline constexpr int kBatches = 200;
+inline constexpr std::chrono::microseconds kPause{1000};
+
+inline double Median(std::vector<double>& values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+inline double TimeBatch(auto&& operation) {
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kBatch; ++i) operation(i);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Times `operation` in batches. Counter `median_ns`: of the batches, which an interrupted batch
+// does not move.
+template <typename Operation>
+void RunInBatches(benchmark::State& state, Operation operation,
+                  std::chrono::microseconds pause = kPause) {
+  std::vector<double> ns;
+  ns.reserve(kBatches);
+  while (state.KeepRunningBatch(kBatch)) {
+    const double seconds = TimeBatch(operation);
+    state.SetIterationTime(seconds);
+    ns.push_back(seconds * 1e9 / kBatch);
+    std::this_thread::sleep_for(pause);
+  }
+  state.counters["median_ns"] = Median(ns);
+}
+
+// Times every operation by itself, between two readings of the counter. The time includes one
+// reading: what BM_Latency_Timer shows.
+template <typename Operation>
+void RunOneByOne(benchmark::State& state, Operation operation) {
+  const platform::TickCalibration clock;
+  const std::uint64_t now = platform::Ticks();
+  const double ns_per_tick =
+      static_cast<double>(clock.DurationNanoseconds(now, now + 1'000'000'000)) / 1e9;
+  std::vector<std::uint64_t> ticks;
+  ticks.reserve(static_cast<std::size_t>(kBatch) * kBatches);
+  while (state.KeepRunningBatch(kBatch)) {
+    std::uint64_t sum = 0;
+    for (int i = 0; i < kBatch; ++i) {
+      const std::uint64_t before = platform::Ticks();
+      operation(i);
+      const std::uint64_t took = platform::Ticks() - before;
+      ticks.push_back(took);
+      sum += took;
+    }
+    state.SetIterationTime(ns_per_tick * static_cast<double>(sum) / 1e9);
+    std::this_thread::sleep_for(kPause);
+  }
+  std::sort(ticks.begin(), ticks.end());
+  const auto percentile = [&](double share) {
+    const auto last = static_cast<double>(ticks.size() - 1);
+    const auto at = static_cast<std::size_t>(share * last);
+    return ns_per_tick * static_cast<double>(ticks[at]);
+  };
+  state.counters["median_ns"] = percentile(0.5);
+  state.counters["p50"] = percentile(0.5);
+  state.counters["p90"] = percentile(0.9);
+  state.counters["p99"] = percentile(0.99);
+  state.counters["p99.9"] = percentile(0.999);
+  state.counters["p99.99"] = percentile(0.9999);
+  state.counters["max"] = percentile(1.0);
+}
+
+// The tracer is on without a database: the journal fills, and what is beyond it is dropped behind
+// the ring, where the recording thread does not notice. Counter `drops`: spans that found the ring
+// full; above 0 the figure is partly that of dropping.
+class WithTracer {
+ public:
+  explicit WithTracer(benchmark::State& state) : state_(state) {
+    Options options;
+    options.enabled = true;
+    options.database_url = "host=/nonexistent";
+    options.ring_bytes = kRingBytes;
+    options.journal_bytes = 1024 * 1024;
+    options.retry_max_ms = 10'000;
+    options.log_errors = false;
+    if (absl::Status status = Tracer::Start(options); !status.ok()) {
+      state.SkipWithError(std::string(status.message()).c_str());
+    }
+    before_ = Drops();
+  }
+  ~WithTracer() {
+    state_.counters["drops"] = static_cast<double>(Drops() - before_);
+    tracer.Shutdown(absl::ZeroDuration()).IgnoreError();
+  }
+  WithTracer(const WithTracer&) = delete;
+  WithTracer& operator=(const WithTracer&) = delete;
+
+  Tracer tracer;
+
+ private:
+  std::uint64_t Drops() const {
+    return tracer.GetStats().dropped_by_reason[static_cast<std::size_t>(DropReason::kRingFull)];
+  }
+  benchmark::State& state_;
+  std::uint64_t before_ = 0;
+};
+
+inline const SpanContext kParent{TraceId(0x0192f0c17d3e7a2b, 0x8c4d5e6f708192a3),
+                                 SpanId(0x00f067aa0ba902b7), true};
+
+}  // namespace spanring::bench
