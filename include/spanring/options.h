@@ -34,7 +34,7 @@ struct Options {
   std::uint64_t ring_bytes = 1024 * 1024;
 
   // SPANRING_MAX_OPEN_SPANS: spans open at once per starting thread; 64 to 4,194,304. Memory
-  // (512 bytes each) is taken as they are used, and kept.
+  // (512 bytes each) is taken as they are used, and kept while the thread lives.
   std::uint64_t max_open_spans = 131072;
 
   // SPANRING_FLUSH_INTERVAL_MS: the longest time that an ended span waits for company; 1 to

@@ -13,6 +13,7 @@
 
 #include "spanring/attribute.h"  // IWYU pragma: export
 #include "spanring/config.h"     // IWYU pragma: export
+#include "spanring/context.h"    // IWYU pragma: export
 #include "spanring/id.h"         // IWYU pragma: export
 #include "spanring/options.h"    // IWYU pragma: export
 #include "spanring/span.h"       // IWYU pragma: export

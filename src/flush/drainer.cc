@@ -63,7 +63,7 @@ void Drainer::Run() {
       if (stopping) return;
     }
     if (SealIsDue()) Seal();
-    if (drained > 0) idle = microseconds{0};
+    if (GiveBackMemory(drained == 0) || drained > 0) idle = microseconds{0};
     const microseconds pause = std::clamp(idle / kIdleShare, kShortestPause, kLongestPause);
     Sleep(pause);
     idle += pause;
@@ -133,6 +133,21 @@ std::uint64_t Drainer::DrainSome(ring::Ring& ring) {
   counters_->CountDrained(drained);
   ring.GiveBack();
   return drained;
+}
+
+bool Drainer::GiveBackMemory(bool idle) {
+  // While spans come, these blocks may be wanted again at once.
+  if (idle && registry_->extensions().GiveBackSurplus()) return true;
+  // One in a pass: it costs up to a millisecond, and rings that fill must not wait.
+  ring::Producer* const producer = registry_->TakeSurplus();
+  if (producer == nullptr) return false;
+  // Its thread has ended: what is in the ring now is the last.
+  producer->ring().Refresh();
+  while (DrainSome(producer->ring()) > 0) {
+  }
+  producer->GiveUpPages();
+  registry_->ReturnCold(producer);
+  return true;
 }
 
 void Drainer::Keep(const ring::RecordHeader* record) {

@@ -54,6 +54,8 @@ class Drainer {
 
  private:
   std::uint64_t DrainSome(ring::Ring& ring);
+  // Some of the pages that ended threads and long spans left behind. False: there were none.
+  bool GiveBackMemory(bool idle);
   void Keep(const ring::RecordHeader* record);
   bool SealIsDue() const;
   void Seal();

@@ -23,4 +23,10 @@ inline void FetchToWrite(const void* line) noexcept {
 #endif
 }
 
+// For a part of such memory that nobody else touches meanwhile. DropPages gives its whole pages
+// back to the system: they stay mapped, and read as zero. PopulatePages touches them again; where
+// the system has none to give, they are left to the page faults.
+void DropPages(void* memory, std::size_t bytes) noexcept;
+void PopulatePages(void* memory, std::size_t bytes) noexcept;
+
 }  // namespace spanring::platform

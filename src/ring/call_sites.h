@@ -1,6 +1,7 @@
 // The names of call sites, by number, so that a record can refer to them.
 // Threads: Register from any thread, at any time; Lookup of a number that was read from a record.
-// Memory: static; the texts are copied, so a plugin that is unloaded leaves its names behind.
+// Memory: static; the texts are copied, so a plugin that is unloaded leaves its names behind. Equal
+//   names have one number, so a plugin that is loaded again uses no new ones.
 // Errors: a full table gives 0, and spans of that site carry their names themselves.
 // Design: docs/architecture.md#record
 #pragma once
@@ -14,7 +15,7 @@ namespace spanring::ring {
 
 inline constexpr std::uint16_t kMaxCallSites = 4096;
 
-// Gives the site its number: once per site, on its first span.
+// Gives the site the number of its names: once per site, on its first span.
 std::uint16_t RegisterCallSite(internal::CallSiteData& site) noexcept;
 
 // Both empty for a number that was never given.

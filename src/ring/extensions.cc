@@ -15,6 +15,7 @@ std::uint8_t* Extensions::Take() noexcept {
     if (free_ != nullptr) {
       FreeBlock* block = free_;
       free_ = block->next;
+      --free_count_;
       return reinterpret_cast<std::uint8_t*>(block);
     }
   }
@@ -25,6 +26,21 @@ void Extensions::Return(std::uint8_t* block) noexcept {
   const platform::SignalBlock no_signals;
   const std::lock_guard lock(mutex_);
   free_ = new (block) FreeBlock{free_};
+  ++free_count_;
+}
+
+bool Extensions::GiveBackSurplus() noexcept {
+  FreeBlock* block = nullptr;
+  {
+    const platform::SignalBlock no_signals;
+    const std::lock_guard lock(mutex_);
+    if (free_count_ <= kWarmExtensions) return false;
+    block = free_;
+    free_ = block->next;
+    --free_count_;
+  }
+  platform::UnmapPages(block, kExtensionBytes);
+  return true;
 }
 
 }  // namespace spanring::ring

@@ -1,6 +1,6 @@
 // Room for the items of spans that outgrow their slot.
 // Threads: any; a lock, taken only where the fast path ends.
-// Memory: pages, kept for the next such span.
+// Memory: pages, kept for the next such span: kWarmExtensions of them, the drainer sees to that.
 // Errors: nullptr when the system gives no memory.
 // Design: docs/architecture.md#record
 #pragma once
@@ -10,18 +10,23 @@
 
 namespace spanring::ring {
 
+inline constexpr std::uint64_t kWarmExtensions = 64;  // 2 MiB.
+
 class Extensions {
  public:
   // A block of kExtensionBytes.
   std::uint8_t* Take() noexcept;
   void Return(std::uint8_t* block) noexcept;
+  // Unmaps a block beyond kWarmExtensions that no span has; false when there is none.
+  bool GiveBackSurplus() noexcept;
 
  private:
   struct FreeBlock {
     FreeBlock* next;
   };
   std::mutex mutex_;
-  FreeBlock* free_ = nullptr;  // Under mutex_.
+  FreeBlock* free_ = nullptr;  // Under mutex_, as all below.
+  std::uint64_t free_count_ = 0;
 };
 
 }  // namespace spanring::ring

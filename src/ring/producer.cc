@@ -19,6 +19,12 @@ constexpr std::size_t RoundUpToPage(std::size_t bytes) {
 
 }  // namespace
 
+// In front of the slots that were mapped together.
+struct alignas(kNoSharing) Producer::SlotChunk {
+  SlotChunk* next;
+  std::size_t bytes;
+};
+
 Producer* Producer::Create(Registry* registry, std::uint64_t ring_bytes,
                            std::uint64_t max_open_spans) noexcept {
   const std::size_t head = RoundUpToPage(sizeof(Producer));
@@ -68,9 +74,11 @@ __attribute__((noinline, cold)) OpenSpan* Producer::TakeSlotSlowly() noexcept {
 bool Producer::AddSlots() noexcept {
   const std::uint64_t count = std::min(
       {std::max(kFirstSlots, std::min(slots_, kMostSlotsAtOnce)), max_open_spans_ - slots_});
-  auto* slots = static_cast<OpenSpan*>(
-      platform::MapPages(RoundUpToPage(count * sizeof(OpenSpan)), /*prefault=*/true));
-  if (slots == nullptr) return false;
+  const std::size_t bytes = RoundUpToPage(sizeof(SlotChunk) + count * sizeof(OpenSpan));
+  void* pages = platform::MapPages(bytes, /*prefault=*/true);
+  if (pages == nullptr) return false;
+  chunks_ = new (pages) SlotChunk{chunks_, bytes};
+  auto* slots = reinterpret_cast<OpenSpan*>(static_cast<std::uint8_t*>(pages) + sizeof(SlotChunk));
   for (std::uint64_t i = count; i-- > 0;) {
     OpenSpan* slot = new (&slots[i]) OpenSpan;
     slot->record.SetFirst(0, 0, RecordStatus::kFree);
@@ -79,6 +87,37 @@ bool Producer::AddSlots() noexcept {
     ReturnSlot(slot);
   }
   slots_ += count;
+  return true;
+}
+
+// Where Create put it.
+std::uint8_t* Producer::RingBuffer() noexcept {
+  return reinterpret_cast<std::uint8_t*>(this) + RoundUpToPage(sizeof(Producer));
+}
+
+void Producer::GiveUpPages() noexcept {
+  platform::DropPages(RingBuffer(), ring_.capacity());
+  for (OpenSpan* slot = returned_.TakeAll(); slot != nullptr;) {
+    OpenSpan* const following = slot->next;
+    ReturnSlot(slot);
+    slot = following;
+  }
+  std::uint64_t free = 0;
+  for (const OpenSpan* slot = free_; slot != nullptr; slot = slot->next) ++free;
+  // A span of the thread that ended is open, or another thread is giving its slot back.
+  if (free != slots_) return;
+  free_ = nullptr;
+  slots_ = 0;
+  while (chunks_ != nullptr) {
+    SlotChunk* const chunk = chunks_;
+    chunks_ = chunk->next;
+    platform::UnmapPages(chunk, chunk->bytes);
+  }
+}
+
+bool Producer::TakePagesBack() noexcept {
+  if (slots_ == 0 && !AddSlots()) return false;
+  platform::PopulatePages(RingBuffer(), ring_.capacity());
   return true;
 }
 

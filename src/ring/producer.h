@@ -1,7 +1,7 @@
 // What one thread records into: its open spans, its ring and its counters.
 // Threads: said per group of members. A producer has one thread at a time; when that ends, the next
 //   new thread goes on with it, handed over by the registry's lock.
-// Memory: pages of its own, kept until the process ends.
+// Memory: pages of its own; while it has no thread the drainer may give most of them back.
 // Errors: counted.
 // Design: docs/architecture.md#rings
 //
@@ -148,6 +148,15 @@ class Producer {
   std::atomic<std::uint64_t> reentrant_starts{0};
   std::atomic<std::uint64_t> reentrant_ends{0};
 
+  // --- While it has no thread: the drainer, or the thread that takes it ---
+
+  // Gives the pages of the ring back to the system, which must have been read to its end, and those
+  // of the slots unless one is in use. Counters and positions stay.
+  void GiveUpPages() noexcept;
+  // Makes it ready for a thread again, without page faults to come. False: there is no memory.
+  bool TakePagesBack() noexcept;
+  std::uint64_t slots() const noexcept { return slots_; }
+
   // --- The registry ---
   Producer* next = nullptr;       // All producers; set once, before this one is published.
   Producer* next_idle = nullptr;  // Those without a thread; under the registry's lock.
@@ -155,8 +164,10 @@ class Producer {
  private:
   Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
            std::uint64_t max_open_spans) noexcept;
+  struct SlotChunk;
   OpenSpan* TakeSlotSlowly() noexcept;
   bool AddSlots() noexcept;
+  std::uint8_t* RingBuffer() noexcept;
 
   // Set once.
   Registry* const registry_;
@@ -169,6 +180,7 @@ class Producer {
   std::uint64_t id_state_;
   const unsigned* uncaught_exceptions_ = nullptr;
   std::uint64_t slots_ = 0;
+  SlotChunk* chunks_ = nullptr;  // The pages that hold them.
 
   // Written by threads that end our spans.
   alignas(kNoSharing) ReturnStack<StdSync, OpenSpan> returned_;

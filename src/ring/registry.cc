@@ -4,15 +4,41 @@
 
 namespace spanring::ring {
 
+void Registry::IdleList::Push(Producer* producer) noexcept {
+  producer->next_idle = first;
+  first = producer;
+  ++size;
+}
+
+Producer* Registry::IdleList::Pop() noexcept { return first == nullptr ? nullptr : RemoveAfter(0); }
+
+Producer* Registry::IdleList::RemoveAfter(std::uint64_t newer) noexcept {
+  Producer** link = &first;
+  for (; newer > 0; --newer) link = &(*link)->next_idle;
+  Producer* const producer = *link;
+  *link = producer->next_idle;
+  --size;
+  return producer;
+}
+
 Producer* Registry::Take() noexcept {
-  const std::lock_guard lock(mutex_);
-  if (idle_ != nullptr) {
-    Producer* producer = idle_;
-    idle_ = producer->next_idle;
-    return producer;
+  Producer* producer = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    producer = warm_.Pop();
+    if (producer == nullptr) producer = grown_.Pop();
+    if (producer != nullptr) return producer;
+    producer = cold_.Pop();
   }
-  Producer* producer = Producer::Create(this, ring_bytes_, max_open_spans_);
+  // Touching pages takes its time: other threads' first spans need not wait for it.
+  if (producer != nullptr) {
+    if (producer->TakePagesBack()) return producer;
+    ReturnCold(producer);
+    return nullptr;
+  }
+  producer = Producer::Create(this, ring_bytes_, max_open_spans_);
   if (producer == nullptr) return nullptr;
+  const std::lock_guard lock(mutex_);
   // relaxed: only written here, under the lock.
   producer->next = first_.load(std::memory_order_relaxed);
   // release: pairs with the acquire in first().
@@ -22,8 +48,23 @@ Producer* Registry::Take() noexcept {
 
 void Registry::Return(Producer* producer) noexcept {
   const std::lock_guard lock(mutex_);
-  producer->next_idle = idle_;
-  idle_ = producer;
+  (producer->slots() > kWarmSlots ? grown_ : warm_).Push(producer);
+}
+
+Producer* Registry::TakeSurplus() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (Producer* grown = grown_.Pop(); grown != nullptr) return grown;
+  return warm_.size > kWarmProducers ? warm_.RemoveAfter(kWarmProducers) : nullptr;
+}
+
+void Registry::ReturnCold(Producer* producer) noexcept {
+  const std::lock_guard lock(mutex_);
+  cold_.Push(producer);
+}
+
+std::uint64_t Registry::cold() noexcept {
+  const std::lock_guard lock(mutex_);
+  return cold_.size;
 }
 
 Stats Registry::Count() const noexcept {

@@ -1,6 +1,7 @@
 // All producers of the process, and which thread has which.
-// Threads: any; a lock, taken on a thread's first span and at its end. Walking takes none.
-// Memory: producers are kept and reused, so memory follows the most threads that traced at once.
+// Threads: any; a lock, taken on a thread's first span and at its end, and by the drainer. Walking
+//   takes none.
+// Memory: producers are kept and reused; of those without a thread kWarmProducers keep their pages.
 // Errors: no memory gives nullptr.
 // Design: docs/architecture.md#rings
 #pragma once
@@ -14,6 +15,13 @@
 
 namespace spanring::ring {
 
+// Producers without a thread that keep their pages, for the next threads: enough for pools that
+// change their size and for short threads, about one to a core of a usual machine; 17 MiB with the
+// default ring. To touch the pages again costs a thread's first span tenths of a millisecond.
+inline constexpr std::uint64_t kWarmProducers = 16;
+// And of those, none keeps more slots than these (2 MiB).
+inline constexpr std::uint64_t kWarmSlots = 4096;
+
 class Registry {
  public:
   Registry(std::uint64_t ring_bytes, std::uint64_t max_open_spans) noexcept
@@ -25,6 +33,14 @@ class Registry {
   Producer* Take() noexcept;
   // A thread has ended; its ring and its open spans stay as they are.
   void Return(Producer* producer) noexcept;
+
+  // For the drainer: a producer without a thread whose pages are to be given back, or nullptr. No
+  // thread can take it until ReturnCold. One at a time, so that a thread that finds all others
+  // taken makes one producer too many, at most.
+  Producer* TakeSurplus() noexcept;
+  void ReturnCold(Producer* producer) noexcept;
+  // Producers without a thread and without pages.
+  std::uint64_t cold() noexcept;
 
   // The newest producer; the others follow by `next`.
   Producer* first() const noexcept {
@@ -52,6 +68,16 @@ class Registry {
   Stats Count() const noexcept;
 
  private:
+  // Last in, first out: the memory of the newest is the likeliest to be in a cache.
+  struct IdleList {
+    Producer* first = nullptr;
+    std::uint64_t size = 0;
+    void Push(Producer* producer) noexcept;
+    Producer* Pop() noexcept;
+    // The one that has `newer` before it; there must be one.
+    Producer* RemoveAfter(std::uint64_t newer) noexcept;
+  };
+
   const std::uint64_t ring_bytes_;
   const std::uint64_t max_open_spans_;
   std::atomic<Producer*> first_{nullptr};
@@ -61,8 +87,11 @@ class Registry {
   std::atomic<std::uint64_t> misuses_{0};
   std::atomic<std::uint64_t> lost_attributes_{0};
 
+  // Producers without a thread. Under mutex_, all.
   std::mutex mutex_;
-  Producer* idle_ = nullptr;  // Under mutex_.
+  IdleList warm_;
+  IdleList grown_;  // Of more than kWarmSlots.
+  IdleList cold_;
 };
 
 }  // namespace spanring::ring

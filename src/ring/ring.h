@@ -69,7 +69,7 @@ class BasicRing {
 
   // Learns of the records committed so far: those that Peek will show.
   void Refresh() noexcept {
-    // acquire: pairs with the release in Commit and in MakeRoom.
+    // acquire: pairs with the release in Commit and in SkipTo.
     seen_ = published_.load(std::memory_order_acquire);
   }
 

@@ -91,6 +91,26 @@ TEST(Process, ForkWhileAnotherThreadStartsTheTracerDoesNotHang) {
   }
 }
 
+// The plugin's call sites, and the texts of their names, are gone when most of its spans are read.
+TEST(Process, APluginThatIsUnloadedLeavesItsNames) {
+  const char* plugin = std::getenv("SPANRING_PLUGIN");
+  ASSERT_NE(plugin, nullptr);
+  const TestDatabase database;
+  const dev::Finished finished = RunProgram("SPANRING_PLUGIN_HOST", &database, plugin);
+  ASSERT_EQ(finished.exit_code, 0) << finished.output;
+  const auto rows = database.Rows(
+      "SELECT service, operation, count(*) FROM trace_spans GROUP BY service, operation");
+  std::map<std::string, std::string> counts;
+  for (const auto& row : rows) counts[absl::StrCat(row[0], " ", row[1])] = row[2];
+  std::map<std::string, std::string> expected = {
+      {"host host.work", "201"}, {"plugin plugin.text", "100"}, {"plugin plugin.left_open", "100"}};
+  for (int i = 0; i < 50; ++i) {
+    expected[absl::StrCat("plugin plugin.", i / 10, i % 10)] = "100";
+  }
+  EXPECT_EQ(counts, expected);
+  EXPECT_EQ(database.Value("SELECT count(*) = count(DISTINCT span_id) FROM trace_spans"), "t");
+}
+
 TEST(Process, TracingOffHasNoThreadNoFileAndNoSpan) {
   const dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", nullptr, "off");
   EXPECT_EQ(finished.exit_code, 0);
@@ -176,6 +196,19 @@ TEST(Snippets, QuickStartLeavesAFailedExecution) {
                            " AND parent_span_id IS NULL"),
             "{\"attempt\": 1}");
   EXPECT_EQ(RunProgram("SPANRING_QUICK_START", nullptr).exit_code, 0);
+}
+
+TEST(Snippets, AsyncKeepsTheParents) {
+  const TestDatabase database;
+  EXPECT_EQ(RunProgram("SPANRING_ASYNC", &database).exit_code, 0);
+  EXPECT_EQ(database.Rows("SELECT child.operation, parent.operation FROM trace_spans child"
+                          " LEFT JOIN trace_spans parent ON parent.span_id = child.parent_span_id"
+                          " ORDER BY child.operation"),
+            (std::vector<std::vector<std::string>>{{"runner.answer", "runner.execute_question"},
+                                                   {"runner.encode", "runner.answer"},
+                                                   {"runner.execute_question", "<null>"},
+                                                   {"runner.fetch", "runner.execute_question"}}));
+  EXPECT_EQ(RunProgram("SPANRING_ASYNC", nullptr).exit_code, 0);
 }
 
 TEST(Snippets, TraceparentJoinsTwoServices) {

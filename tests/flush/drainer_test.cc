@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <semaphore>
 #include <set>
 #include <string>
 #include <thread>
@@ -34,8 +36,9 @@ class Draining : public testing::Test {
   }
   void Start(const DrainerOptions& options, std::uint64_t journal_bytes = 64 * 1024 * 1024) {
     journal_ = std::make_unique<Journal>(journal_bytes, 1);
-    drainer_ = std::make_unique<Drainer>(options, &registry_, journal_.get(), &counters_,
-                                         [this] { wakes_.fetch_add(1); });
+    drainer_ = std::make_unique<Drainer>(options, &registry_, journal_.get(), &counters_, [this] {
+      if (wakes_.fetch_add(1) == 0 && on_first_wake_) on_first_wake_();
+    });
     thread_ = std::thread([this] { drainer_->Run(); });
   }
   void Stop() {
@@ -51,6 +54,26 @@ class Draining : public testing::Test {
   }
   static void SpansOnAThread(int count) {
     std::thread([=] { Spans(count); }).join();
+  }
+  static void TenSpansEachOnThreadsAtOnce() {
+    std::atomic<std::size_t> ready{0};
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < kThreadsAtOnce; ++t) {
+      threads.emplace_back([&] {
+        Spans(1);
+        ready.fetch_add(1);
+        while (ready.load() < kThreadsAtOnce) std::this_thread::yield();
+        Spans(9);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  void WaitUntilCold(std::uint64_t producers) {
+    for (const auto deadline = Soon();
+         registry_.cold() < producers && steady_clock::now() < deadline;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_GE(registry_.cold(), producers);
   }
   void Flush() {
     const std::uint64_t ticket = drainer_->RequestFlush();
@@ -76,9 +99,11 @@ class Draining : public testing::Test {
     return stats;
   }
 
+  static constexpr std::size_t kThreadsAtOnce = 60;
   ring::Registry& registry_;
   Counters counters_;
   std::atomic<int> wakes_{0};
+  std::function<void()> on_first_wake_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Drainer> drainer_;
   std::thread thread_;
@@ -192,6 +217,41 @@ TEST_F(Draining, StopIsAFlushThatCanBeWaitedFor) {
   ASSERT_TRUE(drainer_->WaitUntilEnded(Soon()));
   EXPECT_EQ(TakeAll().size(), 5U);
   EXPECT_EQ(journal_->next_sequence(), 2U);
+}
+
+TEST_F(Draining, ThreadsThatHaveEndedLeaveTheirSpansAndNoMemory) {
+  Start({.batch_rows = 100'000, .flush_interval_ms = 60'000, .service_name = "s"});
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    TenSpansEachOnThreadsAtOnce();
+    WaitUntilCold(kThreadsAtOnce - ring::kWarmProducers);
+    // One more where a thread found all others taken.
+    EXPECT_LE(registry_.cold(), kThreadsAtOnce - ring::kWarmProducers + 1);
+    Flush();
+    EXPECT_EQ(TakeAll().size(), 10 * kThreadsAtOnce);
+    EXPECT_EQ(Count().started, round * 10 * kThreadsAtOnce);
+    EXPECT_EQ(Count().journalled, round * 10 * kThreadsAtOnce);
+  }
+}
+
+// The drainer is held up after a pass, so that it has read none of the rings when it looks for
+// memory to give back.
+TEST_F(Draining, ARingIsReadToItsEndBeforeItsPagesGo) {
+  std::binary_semaphore held(0);
+  std::binary_semaphore go_on(0);
+  on_first_wake_ = [&] {
+    held.release();
+    go_on.acquire();
+  };
+  Start({.batch_rows = 100'000, .flush_interval_ms = 60'000, .service_name = "s"});
+  SpansOnAThread(1);
+  drainer_->RequestFlush();
+  held.acquire();
+  TenSpansEachOnThreadsAtOnce();
+  go_on.release();
+  WaitUntilCold(kThreadsAtOnce - ring::kWarmProducers);
+  Flush();
+  EXPECT_EQ(TakeAll().size(), 1 + 10 * kThreadsAtOnce);
+  EXPECT_EQ(Count().journalled, 1 + 10 * kThreadsAtOnce);
 }
 
 TEST_F(Draining, BusyThreadsAndManyFlushesLoseAndDoubleNothing) {

@@ -19,7 +19,12 @@
 
 namespace spanring::model {
 
-inline constexpr int kNumber = 1;
+inline constexpr std::uint16_t kMostSites = 4;
+using ModelTable = ring::CallSiteTable<ModelSync, kMostSites>;
+
+// Locations, in the order of construction: the count, the buckets, the site's number.
+inline constexpr int kFirstBucket = 1;
+inline constexpr int kNumber = kFirstBucket + static_cast<int>(ModelTable::kBuckets);
 
 struct CallSiteSeen {
   std::uint64_t looked_up_early = 0;  // While the recorders may be at work.
@@ -45,19 +50,17 @@ class CallSiteScenario : public Scenario {
     for (auto& ring : rings_) Drain(ring);
     Check(looked_up_ == 2, "a span is missing");
     Check(numbers_[0] == numbers_[1], "a site has two numbers");
-    if (used_.load(std::memory_order_relaxed) == 3) ++seen_->lost_the_race;
+    if (table_.used() == 3) ++seen_->lost_the_race;
   }
 
  private:
   static constexpr std::uint64_t kRingBytes = 64;
-  static constexpr std::uint16_t kMostSites = 4;
 
   void Record(std::size_t i) {
     // As the recorder does it.
     std::uint16_t number = number_.load(std::memory_order_acquire);
     if (number == 0) {
-      number = ring::GiveNumber<ModelSync>(entries_.data(), kMostSites, used_, number_, "service",
-                                           "operation");
+      number = table_.Register(number_, {"service", "operation"});
     }
     numbers_[i] = number;
     ring::RecordHeader header{};
@@ -73,8 +76,7 @@ class CallSiteScenario : public Scenario {
   void Drain(ring::BasicRing<ModelSync>& ring) {
     ring.Refresh();
     while (const ring::RecordHeader* record = ring.Peek()) {
-      const ring::CallSiteNames names =
-          ring::NamesOf<ModelSync>(entries_.data(), kMostSites, record->site);
+      const ring::CallSiteNames names = table_.NamesOf(record->site);
       Check(names.service == "service" && names.operation == "operation", "a name is not whole");
       ++looked_up_;
       ring.Advance(record);
@@ -87,8 +89,7 @@ class CallSiteScenario : public Scenario {
   };
 
   CallSiteSeen* const seen_;
-  std::array<ring::CallSiteEntry, kMostSites> entries_{};
-  ModelSync::Atomic<std::uint32_t> used_{1};
+  ModelTable table_;
   ModelSync::Atomic<std::uint16_t> number_{0};
   std::array<Buffer, 2> buffers_{};
   std::array<ring::BasicRing<ModelSync>, 2> rings_;

@@ -21,7 +21,7 @@
 namespace spanring::model {
 
 inline constexpr int kMostThreads = 5;
-inline constexpr int kMostLocations = 8;
+inline constexpr int kMostLocations = 16;
 
 enum class Violation {
   kNone,

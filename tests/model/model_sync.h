@@ -17,6 +17,7 @@ struct ModelSync {
   template <typename T>
   class Atomic {
    public:
+    Atomic() noexcept : Atomic(T{}) {}
     explicit(false) Atomic(T initial) noexcept
         : location_(Explorer::Current().AddLocation(Bits(initial))) {}
     Atomic(const Atomic&) = delete;

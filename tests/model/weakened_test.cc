@@ -73,6 +73,15 @@ TEST(Weakened, TakeAllRelaxed) {
   ExpectRace(ExploreReturnStack({.pushes_of_second = 0}, &seen, With(kHead, Access::kUpdate)));
 }
 
+// Whichever bucket the names are in.
+ExploreOptions WithBuckets(Access access) {
+  ExploreOptions options;
+  for (std::size_t i = 0; i < ModelTable::kBuckets; ++i) {
+    options.weakened.push_back({.location = kFirstBucket + static_cast<int>(i), .access = access});
+  }
+  return options;
+}
+
 TEST(Weakened, NumberPublishedRelaxed) {
   CallSiteSeen seen;
   ExpectRace(ExploreCallSite(&seen, With(kNumber, Access::kCompareExchange)));
@@ -83,9 +92,19 @@ TEST(Weakened, NumberReadRelaxed) {
   ExpectRace(ExploreCallSite(&seen, With(kNumber, Access::kLoad)));
 }
 
-TEST(Weakened, NumberOfTheWinnerReadRelaxed) {
+TEST(Weakened, BucketPublishedRelaxed) {
   CallSiteSeen seen;
-  ExpectRace(ExploreCallSite(&seen, With(kNumber, Access::kFailedCompareExchange)));
+  ExpectRace(ExploreCallSite(&seen, WithBuckets(Access::kCompareExchange)));
+}
+
+TEST(Weakened, BucketReadRelaxed) {
+  CallSiteSeen seen;
+  ExpectRace(ExploreCallSite(&seen, WithBuckets(Access::kLoad)));
+}
+
+TEST(Weakened, BucketOfTheWinnerReadRelaxed) {
+  CallSiteSeen seen;
+  ExpectRace(ExploreCallSite(&seen, WithBuckets(Access::kFailedCompareExchange)));
 }
 
 }  // namespace

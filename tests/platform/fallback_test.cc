@@ -9,7 +9,7 @@
 
 #include "flush/row.h"
 #include "platform/clock.h"
-#include "ring/recorder.h"
+#include "ring/this_thread.h"
 #include "ring/registry.h"
 #include "spanring/tracer.h"
 

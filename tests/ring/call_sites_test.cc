@@ -82,12 +82,58 @@ TEST(CallSites, ThreadsThatRaceForOneSiteGetOneNumber) {
   }
 }
 
+// As when a plugin is unloaded and loaded again: other sites, at other addresses, the same names.
+TEST(CallSites, EqualNamesHaveOneNumber) {
+  internal::CallSiteData first{"reloaded", "operation"};
+  const std::uint16_t number = RegisterCallSite(first);
+  for (int i = 0; i < 3 * kMaxCallSites; ++i) {
+    const std::string service = "reloaded";
+    const std::string operation = "operation";
+    internal::CallSiteData again{service, operation};
+    ASSERT_EQ(RegisterCallSite(again), number);
+  }
+  // The same letters, divided otherwise.
+  internal::CallSiteData other{"reloadedop", "eration"};
+  EXPECT_NE(RegisterCallSite(other), number);
+  EXPECT_EQ(LookupCallSite(other.number.load()).service, "reloadedop");
+}
+
+TEST(CallSites, ThreadsThatRaceForManyNamesAgree) {
+  constexpr std::size_t kThreads = 4;
+  constexpr std::size_t kNames = 300;
+  std::array<std::vector<std::uint16_t>, kThreads> seen;
+  std::atomic<std::size_t> ready{0};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      ready.fetch_add(1);
+      while (ready.load() < kThreads) std::this_thread::yield();
+      for (std::size_t i = 0; i < kNames; ++i) {
+        const std::string operation = "contended " + std::to_string(i);
+        internal::CallSiteData site{"racing", operation};
+        seen[t].push_back(RegisterCallSite(site));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<std::uint16_t> numbers;
+  for (std::size_t i = 0; i < kNames; ++i) {
+    const std::uint16_t number = seen[0][i];
+    ASSERT_NE(number, 0);
+    EXPECT_TRUE(numbers.insert(number).second);
+    EXPECT_EQ(LookupCallSite(number).operation, "contended " + std::to_string(i));
+    for (std::size_t t = 1; t < kThreads; ++t) EXPECT_EQ(seen[t][i], number);
+  }
+}
+
 // Fills the table for good, so it runs in a process of its own, which it ends.
 [[noreturn]] void FillTheTableAndRecord() {
   std::vector<std::unique_ptr<internal::CallSiteData>> sites;
-  for (int i = 0; i < kMaxCallSites; ++i) {
+  std::vector<std::string> operations;
+  for (int i = 0; i < kMaxCallSites; ++i) operations.push_back("operation " + std::to_string(i));
+  for (const std::string& operation : operations) {
     sites.push_back(std::make_unique<internal::CallSiteData>(std::string_view("filler"),
-                                                             std::string_view("operation")));
+                                                             std::string_view(operation)));
     RegisterCallSite(*sites.back());
   }
   Registry registry(64 * 1024, 64);
@@ -106,8 +152,15 @@ TEST(CallSites, ThreadsThatRaceForOneSiteGetOneNumber) {
       operation->value != "late operation") {
     _exit(3);
   }
-  // An early site keeps its number.
-  if (LookupCallSite(sites.front()->number.load()).service != "filler") _exit(4);
+  // The early sites keep theirs: all numbers but 0 were given, each once.
+  std::set<std::uint16_t> numbers;
+  for (std::size_t i = 0; i < sites.size(); ++i) {
+    const std::uint16_t number = sites[i]->number.load();
+    if (number == 0) continue;
+    if (!numbers.insert(number).second) _exit(4);
+    if (LookupCallSite(number).operation != operations[i]) _exit(5);
+  }
+  if (numbers.size() != kMaxCallSites - 1) _exit(6);
   _exit(0);
 }
 

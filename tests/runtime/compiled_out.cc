@@ -19,11 +19,11 @@ std::int64_t execute_question(std::int64_t n) {
   spanring::Span span = tracer.StartSpan(kSite, {{"attempt", 1}, {"name", "x"}});
   span.SetExecutionContext("job-7", n, "llama-3-70b", "eu-west");
   spanring::Scope scope(span);
-#endif
-  const std::int64_t result = WorkOfTheHost(n);
-#if WITH_SPANS
+  const std::int64_t result = spanring::BindContext(WorkOfTheHost)(n);
   span.SetAttribute("result", result);
   span.Complete();
+#else
+  const std::int64_t result = WorkOfTheHost(n);
 #endif
   return result;
 }
