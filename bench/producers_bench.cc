@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "floor.h"
 #include "harness.h"
 
 namespace spanring::bench {
@@ -16,9 +17,8 @@ void RecordOne(Tracer& tracer) {
   span.Complete();
 }
 
-// Two threads record their batches at the same time; the figure is the slower one's.
-void BM_Span_TwoProducers(benchmark::State& state) {
-  WithTracer with(state);
+// Two threads do their batches at the same time; the figure is the slower one's.
+void RunOnTwo(benchmark::State& state, auto here, auto there) {
   std::barrier together(2);
   std::atomic<bool> stop{false};
   std::vector<double> ns[2];
@@ -27,13 +27,13 @@ void BM_Span_TwoProducers(benchmark::State& state) {
     for (;;) {
       together.arrive_and_wait();
       if (stop.load(std::memory_order_relaxed)) return;  // relaxed: the barrier orders it.
-      seconds_there = TimeBatch([&](int) { RecordOne(with.tracer); });
+      seconds_there = TimeBatch(there);
       together.arrive_and_wait();
     }
   });
   while (state.KeepRunningBatch(kBatch)) {
     together.arrive_and_wait();
-    const double seconds = TimeBatch([&](int) { RecordOne(with.tracer); });
+    const double seconds = TimeBatch(here);
     together.arrive_and_wait();
     state.SetIterationTime(std::max(seconds, seconds_there));
     ns[0].push_back(seconds * 1e9 / kBatch);
@@ -44,6 +44,19 @@ void BM_Span_TwoProducers(benchmark::State& state) {
   together.arrive_and_wait();
   other.join();
   state.counters["median_ns"] = std::max(Median(ns[0]), Median(ns[1]));
+}
+
+void BM_Span_TwoProducers(benchmark::State& state) {
+  WithTracer with(state);
+  const auto record = [&](int) { RecordOne(with.tracer); };
+  RunOnTwo(state, record, record);
+}
+
+// What the machine itself takes for two at once.
+void BM_Floor_TwoProducers(benchmark::State& state) {
+  const auto first = std::make_unique<FloorRing>(kRingBytes);
+  const auto second = std::make_unique<FloorRing>(kRingBytes);
+  RunOnTwo(state, [&](int) { first->Record(); }, [&](int) { second->Record(); });
 }
 
 // Many threads on few processors, each with a ring of its own.
@@ -85,6 +98,7 @@ void BM_Span_WhileDrained(benchmark::State& state) {
 
 constexpr auto kIterations = benchmark::IterationCount{kBatch} * kBatches;
 
+BENCHMARK(BM_Floor_TwoProducers)->UseManualTime()->Iterations(kIterations);
 BENCHMARK(BM_Span_TwoProducers)->UseManualTime()->Iterations(kIterations);
 BENCHMARK(BM_Span_Threads)
     ->ArgName("threads")

@@ -84,9 +84,10 @@ class Producer {
 
   // False in a signal handler that interrupted this thread inside the tracer.
   bool Enter() noexcept {
-    if (busy_) [[unlikely]]
+    if (IsBusy()) [[unlikely]]
       return false;
-    busy_ = true;
+    // relaxed: for this thread and its signal handlers only.
+    busy_.store(true, std::memory_order_relaxed);
     // seq_cst: for the compiler only. A handler runs on the same processor, which sees its own
     // stores in order.
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -95,7 +96,8 @@ class Producer {
   void Leave() noexcept {
     // seq_cst: as in Enter.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    busy_ = false;
+    // relaxed: as in Enter.
+    busy_.store(false, std::memory_order_relaxed);
   }
 
   // Counts a span as started and gives its id, never 0: steps of an odd size visit every 64-bit
@@ -111,7 +113,7 @@ class Producer {
   unsigned uncaught_exceptions() const noexcept { return *uncaught_exceptions_; }
 
   // True when a start has a slot at hand, and no handler has interrupted one.
-  bool IsReady() const noexcept { return !busy_ && free_ != nullptr; }
+  bool IsReady() const noexcept { return !IsBusy() && free_ != nullptr; }
 
   // A slot, or nullptr when max_open_spans are open or there is no memory (then counted).
   OpenSpan* TakeSlot() noexcept {
@@ -165,6 +167,8 @@ class Producer {
   Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
            std::uint64_t max_open_spans) noexcept;
   struct SlotChunk;
+  // relaxed: as in Enter.
+  bool IsBusy() const noexcept { return busy_.load(std::memory_order_relaxed); }
   OpenSpan* TakeSlotSlowly() noexcept;
   bool AddSlots() noexcept;
   std::uint8_t* RingBuffer() noexcept;
@@ -175,7 +179,7 @@ class Producer {
   const std::uint64_t id_step_;  // Odd.
 
   // The producer's thread.
-  bool busy_ = false;
+  std::atomic<bool> busy_{false};
   OpenSpan* free_ = nullptr;
   std::uint64_t id_state_;
   const unsigned* uncaught_exceptions_ = nullptr;
