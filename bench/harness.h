@@ -58,16 +58,16 @@ void RunInBatches(benchmark::State& state, Operation operation,
 // Times every operation by itself, between two readings of the counter. The time includes one
 // reading: what BM_Latency_Timer shows.
 template <typename Operation>
-void RunOneByOne(benchmark::State& state, Operation operation) {
+void RunOneByOne(benchmark::State& state, Operation operation, int in_a_row = 2 * kBatch) {
   const platform::TickCalibration clock;
   const std::uint64_t now = platform::Ticks();
   const double ns_per_tick =
       static_cast<double>(clock.DurationNanoseconds(now, now + 1'000'000'000)) / 1e9;
   std::vector<std::uint64_t> ticks;
   ticks.reserve(static_cast<std::size_t>(kBatch) * kBatches);
-  while (state.KeepRunningBatch(kBatch)) {
+  while (state.KeepRunningBatch(in_a_row)) {
     std::uint64_t sum = 0;
-    for (int i = 0; i < kBatch; ++i) {
+    for (int i = 0; i < in_a_row; ++i) {
       const std::uint64_t before = platform::Ticks();
       operation(i);
       const std::uint64_t took = platform::Ticks() - before;
@@ -75,7 +75,7 @@ void RunOneByOne(benchmark::State& state, Operation operation) {
       sum += took;
     }
     state.SetIterationTime(ns_per_tick * static_cast<double>(sum) / 1e9);
-    std::this_thread::sleep_for(kPause);
+    std::this_thread::sleep_for(2 * kPause);
   }
   std::sort(ticks.begin(), ticks.end());
   const auto percentile = [&](double share) {

@@ -189,6 +189,22 @@ void BM_Latency_ContextAndThreeAttributes(benchmark::State& state) {
   });
 }
 
+// One operation after each pause, in which the caches went to others: the first of a burst.
+void BM_Latency_FloorAfterAPause(benchmark::State& state) {
+  const auto ring = std::make_unique<FloorRing>(kRingBytes);
+  RunOneByOne(state, [&](int) { ring->Record(); }, 1);
+}
+void BM_Latency_StartCompleteAfterAPause(benchmark::State& state) {
+  WithTracer with(state);
+  RunOneByOne(
+      state,
+      [&](int) {
+        Span span = with.tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
+        span.Complete();
+      },
+      1);
+}
+
 #define SPANRING_BENCH(name) \
   BENCHMARK(name)->UseManualTime()->Iterations(benchmark::IterationCount{kBatch} * kBatches)
 
@@ -207,6 +223,8 @@ SPANRING_BENCH(BM_Span_CompleteWithError);
 SPANRING_BENCH(BM_Span_DynamicNames_Seen);
 SPANRING_BENCH(BM_Span_DynamicNames_New);
 SPANRING_BENCH(BM_Span_EndElsewhere);
+BENCHMARK(BM_Latency_FloorAfterAPause)->UseManualTime()->Iterations(300);
+BENCHMARK(BM_Latency_StartCompleteAfterAPause)->UseManualTime()->Iterations(300);
 SPANRING_BENCH(BM_Latency_Timer);
 SPANRING_BENCH(BM_Latency_Floor);
 SPANRING_BENCH(BM_Latency_StartComplete);

@@ -42,10 +42,10 @@ Producer* Producer::Create(Registry* registry, std::uint64_t ring_bytes,
 
 Producer::Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
                    std::uint64_t max_open_spans) noexcept
-    : registry_(registry),
-      max_open_spans_(max_open_spans),
+    : id_state_(platform::RandomSeed()),
       id_step_(platform::RandomSeed() | 1),
-      id_state_(platform::RandomSeed()),
+      registry_(registry),
+      max_open_spans_(max_open_spans),
       ring_(ring_buffer, ring_bytes) {}
 
 void Producer::BelongsToThisThread() noexcept {

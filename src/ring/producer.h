@@ -68,7 +68,7 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-class Producer {
+class alignas(kNoSharing) Producer {
  public:
   // nullptr when there is no memory. `ring_bytes` is a power of two.
   static Producer* Create(Registry* registry, std::uint64_t ring_bytes,
@@ -86,12 +86,15 @@ class Producer {
   bool Enter() noexcept {
     if (IsBusy()) [[unlikely]]
       return false;
+    EnterUnchecked();
+    return true;
+  }
+  void EnterUnchecked() noexcept {
     // relaxed: for this thread and its signal handlers only.
     busy_.store(true, std::memory_order_relaxed);
     // seq_cst: for the compiler only. A handler runs on the same processor, which sees its own
     // stores in order.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    return true;
   }
   void Leave() noexcept {
     // seq_cst: as in Enter.
@@ -143,13 +146,6 @@ class Producer {
     reentrant_ends.fetch_add(1, std::memory_order_relaxed);  // relaxed: as above.
   }
 
-  // Written by the producer's thread, read by any.
-  Counter started;
-  Counter committed;  // Records put into the ring.
-  std::array<Counter, kDropReasonCount> drops;
-  std::atomic<std::uint64_t> reentrant_starts{0};
-  std::atomic<std::uint64_t> reentrant_ends{0};
-
   // --- While it has no thread: the drainer, or the thread that takes it ---
 
   // Gives the pages of the ring back to the system, which must have been read to its end, and those
@@ -158,10 +154,6 @@ class Producer {
   // Makes it ready for a thread again, without page faults to come. False: there is no memory.
   bool TakePagesBack() noexcept;
   std::uint64_t slots() const noexcept { return slots_; }
-
-  // --- The registry ---
-  Producer* next = nullptr;       // All producers; set once, before this one is published.
-  Producer* next_idle = nullptr;  // Those without a thread; under the registry's lock.
 
  private:
   Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
@@ -173,16 +165,35 @@ class Producer {
   bool AddSlots() noexcept;
   std::uint8_t* RingBuffer() noexcept;
 
-  // Set once.
-  Registry* const registry_;
-  const std::uint64_t max_open_spans_;
-  const std::uint64_t id_step_;  // Odd.
-
-  // The producer's thread.
+  // The producer's thread alone, on every span: one cache line, with the two counts that others
+  // look at now and then.
   std::atomic<bool> busy_{false};
   OpenSpan* free_ = nullptr;
   std::uint64_t id_state_;
+  const std::uint64_t id_step_;  // Odd.
   const unsigned* uncaught_exceptions_ = nullptr;
+
+ public:
+  // Written by the producer's thread, read by any.
+  Counter started;
+  Counter committed;  // Records put into the ring.
+  std::array<Counter, kDropReasonCount> drops;
+  std::atomic<std::uint64_t> reentrant_starts{0};
+  std::atomic<std::uint64_t> reentrant_ends{0};
+
+  // --- The registry ---
+
+  // Read by the drainer in every pass, so away from what is written on every span.
+  alignas(kNoSharing) Producer* next =
+      nullptr;                    // All producers; set once, before this one is published.
+  Producer* next_idle = nullptr;  // Those without a thread; under the registry's lock.
+
+ private:
+  // Set once.
+  Registry* const registry_;
+  const std::uint64_t max_open_spans_;
+
+  // The producer's thread, seldom.
   std::uint64_t slots_ = 0;
   SlotChunk* chunks_ = nullptr;  // The pages that hold them.
 

@@ -104,7 +104,7 @@ SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, CallSiteData& s
       !platform::HasCounter()) [[unlikely]] {
     return StartAny(trace_id, parent, site);
   }
-  producer->Enter();
+  producer->EnterUnchecked();
   OpenSpan* span = producer->TakeSlot();
   SetTrace(span, trace_id, parent);
   Fill(producer, span, number);
