@@ -58,13 +58,18 @@ void RunInBatches(benchmark::State& state, Operation operation,
 // Times every operation by itself, between two readings of the counter. The time includes one
 // reading: what BM_Latency_Timer shows.
 template <typename Operation>
-void RunOneByOne(benchmark::State& state, Operation operation, int in_a_row = 2 * kBatch) {
+void RunOneByOne(benchmark::State& state, Operation operation, int in_a_row = 4 * kBatch) {
   const platform::TickCalibration clock;
   const std::uint64_t now = platform::Ticks();
   const double ns_per_tick =
       static_cast<double>(clock.DurationNanoseconds(now, now + 1'000'000'000)) / 1e9;
   std::vector<std::uint64_t> ticks;
   ticks.reserve(static_cast<std::size_t>(kBatch) * kBatches);
+  // Warm: the ring has been around once, the consumer has found its pace.
+  for (int round = 0; round < 16; ++round) {
+    for (int i = 0; i < kBatch; ++i) operation(i);
+    std::this_thread::sleep_for(kPause);
+  }
   while (state.KeepRunningBatch(in_a_row)) {
     std::uint64_t sum = 0;
     for (int i = 0; i < in_a_row; ++i) {

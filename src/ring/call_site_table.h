@@ -37,8 +37,8 @@ class CallSiteTable {
     if (used_.load(std::memory_order_relaxed) >= kMost) return 0;
     const std::uint16_t number = FindOrAdd({base::Truncate(names.service, kMaxNameBytes),
                                             base::Truncate(names.operation, kMaxNameBytes)});
-    // release: publishes the entry, pairs with the acquire in the recorder. relaxed, where it fails:
-    // another thread at the same site has set the same.
+    // release: publishes the entry, pairs with the acquire in the recorder. relaxed, where it
+    // fails: another thread at the same site has set the same.
     std::uint16_t none = 0;
     if (number != 0) {
       number_of_site.compare_exchange_strong(none, number, std::memory_order_release,

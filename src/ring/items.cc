@@ -55,7 +55,7 @@ void SetAttribute(OpenSpan* span, std::string_view key, bool truth) noexcept {
 
 void SetExecutionContext(OpenSpan* span, std::string_view job_id, std::int64_t execution_id,
                          std::string_view model_id, std::string_view region) noexcept {
-  span->record.execution_id = execution_id;
+  span->execution_id = execution_id;
   span->record.AddFlags(ring::kHasExecutionId);
   if (!job_id.empty()) ring::AppendText(span, ItemKind::kJobId, job_id);
   if (!model_id.empty()) ring::AppendText(span, ItemKind::kModelId, model_id);
@@ -68,7 +68,7 @@ void SetStartTime(OpenSpan* span, absl::Time time) noexcept {
 }
 
 void SetEndTime(OpenSpan* span, absl::Time time) noexcept {
-  span->record.end = absl::ToUnixNanos(time);
+  span->end = absl::ToUnixNanos(time);
   span->record.AddFlags(ring::kEndIsUnixNs);
 }
 

@@ -82,7 +82,6 @@ bool Producer::AddSlots() noexcept {
   for (std::uint64_t i = count; i-- > 0;) {
     OpenSpan* slot = new (&slots[i]) OpenSpan;
     slot->record.SetFirst(0, 0, RecordStatus::kFree);
-    slot->record.execution_id = 0;
     slot->owner = this;
     ReturnSlot(slot);
   }

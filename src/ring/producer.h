@@ -34,16 +34,28 @@ inline constexpr std::size_t kInlineItemBytes = 384;
 // behind; the links by the owner's thread, or by the thread that gives it back. A free slot has no
 // extension, no lost attributes and no execution id, so that a start need not write them.
 struct alignas(64) OpenSpan {
-  ring::RecordHeader record;  // record.size: the header and the items so far, not yet rounded.
+  // The first cache line: all that a span without items touches.
+  ring::RecordStart record;  // record.size: a header's and that of the items so far, not rounded.
+  ring::Producer* owner;     // Set once.
+  union {
+    OpenSpan* next;                     // While the slot is in the free list or in returned_.
+    std::uint64_t exceptions_at_start;  // While the span is open.
+  };
+
+  std::int64_t end;  // Where it was given.
+  std::int64_t execution_id = 0;
   std::uint8_t* items = inline_items;  // Or an extension.
-  OpenSpan* next;                      // In the free list and in returned_.
-  ring::Producer* owner;               // Set once.
   std::uint32_t capacity = kInlineItemBytes;
   std::uint32_t lost_attributes = 0;
-  unsigned exceptions_at_start;
+
+  // Without items, context or times of its own.
+  bool IsPlain() const noexcept {
+    return record.size == sizeof(ring::RecordHeader) && record.flags == 0;
+  }
+
   alignas(64) std::uint8_t inline_items[kInlineItemBytes];
 };
-static_assert(sizeof(OpenSpan) == 512);
+static_assert(sizeof(OpenSpan) == 512 && offsetof(OpenSpan, end) == 64);
 
 }  // namespace spanring::internal
 

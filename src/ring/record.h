@@ -41,7 +41,8 @@ inline constexpr std::uint8_t kAttributesLost = 8;  // The last item says how ma
 
 static_assert(std::endian::native == std::endian::little, "the first word is written as one");
 
-struct RecordHeader {
+// The part that is known when a span starts.
+struct RecordStart {
   std::uint32_t size;  // Of the whole record, a multiple of 8.
   std::uint16_t site;  // Number of the call site; 0: the names are items.
   RecordStatus status;
@@ -51,8 +52,6 @@ struct RecordHeader {
   std::uint64_t span_id;
   std::uint64_t parent_id;
   std::int64_t start;  // Ticks, or Unix nanoseconds.
-  std::int64_t end;
-  std::int64_t execution_id;
 
   // The first word, size to flags, in one store.
   void SetFirst(std::uint32_t new_size, std::uint16_t new_site, RecordStatus new_status) noexcept {
@@ -60,8 +59,6 @@ struct RecordHeader {
                                 std::uint64_t{static_cast<std::uint8_t>(new_status)} << 48;
     std::memcpy(static_cast<void*>(this), &first, sizeof(first));
   }
-  // A span in a slot without items, context or times of its own.
-  bool IsPlain() const noexcept { return size == sizeof(*this) && flags == 0; }
   // site, status and flags are read and written together, so that a load behind a store is never
   // wider than the store.
   std::uint32_t SecondHalf() const noexcept {
@@ -74,8 +71,14 @@ struct RecordHeader {
     std::memcpy(&site, &half, sizeof(half));
   }
 };
+static_assert(sizeof(RecordStart) == 48);
+static_assert(offsetof(RecordStart, site) == 4 && offsetof(RecordStart, flags) == 7);
+
+struct RecordHeader : RecordStart {
+  std::int64_t end;
+  std::int64_t execution_id;
+};
 static_assert(sizeof(RecordHeader) == 64, "one cache line");
-static_assert(offsetof(RecordHeader, site) == 4 && offsetof(RecordHeader, flags) == 7);
 
 // Never renumber.
 enum class ItemKind : std::uint8_t {
@@ -150,9 +153,8 @@ inline std::string_view ItemsOf(const RecordHeader* record) noexcept {
   return {reinterpret_cast<const char*>(record + 1), record->size - sizeof(RecordHeader)};
 }
 
-// Writes the header of a span that ends: as in its slot, but for size, status, end and
-// execution id.
-inline void CopyHeader(std::uint8_t* to, const RecordHeader& from, std::uint32_t size,
+// Writes the header of a span that ends.
+inline void CopyHeader(std::uint8_t* to, const RecordStart& from, std::uint32_t size,
                        RecordStatus status, std::int64_t end, std::int64_t execution_id) noexcept {
   constexpr std::uint32_t kAllButStatus = 0xff00ffff;
   const std::uint32_t half =

@@ -148,19 +148,19 @@ void MakePlain(OpenSpan* span) noexcept {
   if (span->items != span->inline_items) [[unlikely]]
     ReturnExtension(span);
   span->lost_attributes = 0;
-  span->record.execution_id = 0;
+  span->execution_id = 0;
 }
 
 // Copies any span into the ring, and leaves its slot plain; a full ring drops it, and counts.
 void PutAny(Producer* producer, OpenSpan* span, RecordStatus status, std::int64_t end) noexcept {
   if ((span->record.flags & kEndIsUnixNs) != 0) [[unlikely]]
-    end = span->record.end;
+    end = span->end;
   if (span->lost_attributes != 0) [[unlikely]]
     SayWhatWasLost(span);
   const std::uint32_t size = span->record.size;
   const std::uint32_t rounded = (size + 7) & ~7U;
   if (std::uint8_t* to = producer->ring().Reserve(rounded); to != nullptr) [[likely]] {
-    CopyHeader(to, span->record, rounded, status, end, span->record.execution_id);
+    CopyHeader(to, span->record, rounded, status, end, span->execution_id);
     if (size != sizeof(RecordHeader)) {
       CopyItems(to + sizeof(RecordHeader), span->items, size - sizeof(RecordHeader));
     }
@@ -215,7 +215,7 @@ SPANRING_INLINE void End(OpenSpan* span, RecordStatus status, std::int64_t end) 
   Producer* producer = t_producer;
   if (span->owner != producer || !producer->Enter()) [[unlikely]]
     return EndElsewhere(span, status, end);
-  if (!span->record.IsPlain()) return EndAny(producer, span, status, end);
+  if (!span->IsPlain()) return EndAny(producer, span, status, end);
   std::uint8_t* to = producer->ring().TryReserve(sizeof(RecordHeader));
   if (to == nullptr) [[unlikely]]
     return EndAny(producer, span, status, end);
@@ -290,7 +290,7 @@ OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept {
   const std::int64_t now = ring::Now();
   ring::Producer* producer = ring::t_producer;
   const std::uint16_t number = ring::NumberOf(site);
-  if (span->owner != producer || !span->record.IsPlain() || number == 0 || !producer->Enter()) {
+  if (span->owner != producer || !span->IsPlain() || number == 0 || !producer->Enter()) {
     return ring::NextAny(span, site, now);
   }
   std::uint8_t* to = producer->ring().TryReserve(sizeof(ring::RecordHeader));

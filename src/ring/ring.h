@@ -32,7 +32,11 @@ class BasicRing {
  public:
   // `buffer` has `capacity` bytes, a power of two of at least 4 KiB, aligned to 64.
   BasicRing(std::uint8_t* buffer, std::uint64_t capacity) noexcept
-      : buffer_(buffer), mask_(capacity - 1), limit_(capacity) {}
+      : buffer_(buffer),
+        mask_(capacity - 1),
+        limit_(capacity),
+        consumers_buffer_(buffer),
+        consumers_mask_(capacity - 1) {}
   BasicRing(const BasicRing&) = delete;
   BasicRing& operator=(const BasicRing&) = delete;
 
@@ -76,7 +80,8 @@ class BasicRing {
   // The next record that Refresh learnt of, or nullptr. It stays until GiveBack.
   const RecordHeader* Peek() noexcept {
     while (read_ != seen_) {
-      const auto* record = reinterpret_cast<const RecordHeader*>(At(read_));
+      const auto* record =
+          reinterpret_cast<const RecordHeader*>(consumers_buffer_ + (read_ & consumers_mask_));
       Sync::WillRead(record, kRecordStart);
       if (record->status != RecordStatus::kFree) return record;
       read_ += record->size;
@@ -136,19 +141,19 @@ class BasicRing {
     published_.store(write_, std::memory_order_release);
   }
 
-  // Set once, read by both sides.
-  std::uint8_t* const buffer_;
+  // The producer's: one cache line, with what is set once and which the consumer has again.
+  alignas(kNoSharing) std::uint8_t* const buffer_;
   const std::uint64_t mask_;  // capacity() - 1.
-
-  // The producer's.
-  alignas(kNoSharing) std::uint64_t write_ = 0;
+  std::uint64_t write_ = 0;
   std::uint64_t limit_;
 
   // Written by the producer, read by the consumer when it has read all it knew of.
   alignas(kNoSharing) typename Sync::template Atomic<std::uint64_t> published_{0};
 
   // The consumer's.
-  alignas(kNoSharing) std::uint64_t read_ = 0;
+  alignas(kNoSharing) const std::uint8_t* const consumers_buffer_;
+  const std::uint64_t consumers_mask_;
+  std::uint64_t read_ = 0;
   std::uint64_t seen_ = 0;
 
   // Written by the consumer once a pass, read by the producer when its limit is reached.
