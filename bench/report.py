@@ -3,7 +3,9 @@
 
   report.py ratios JSON          every case beside the floor, the goals, and the latency ladder
   report.py compare OLD NEW      what moved between two files, each in floors of its own run
-  report.py keep JSON RESULT     the medians of the repetitions, without names of machine and paths
+  report.py keep JSON RESULT HOT_CALLS
+                                 the medians of the repetitions, without names of machine and paths, and
+                                 what instructions.py and no_lock.py say of the program hot_calls
   report.py readme [--check]     writes the table in README.md from the newest kept result
 
 All figures are medians: of the batches within a repetition, then of the repetitions. Ratios are to
@@ -11,6 +13,7 @@ BM_Floor_TwoTimestampsAndRecord of the same run.
 """
 import json
 import pathlib
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -164,13 +167,18 @@ def compare(old_path, new_path):
                   f"{moved:+8.0%}{mark}")
 
 
-def keep(path, result):
+def keep(path, result, hot_calls):
     data = json.loads(pathlib.Path(path).read_text())
     context = {key: value for key, value in data["context"].items()
                if key not in ("host_name", "executable", "load_avg", "library_build_type")}
     add_spread(data["benchmarks"])
     kept = [run for run in data["benchmarks"] if run.get("aggregate_name") == "median"]
-    pathlib.Path(result).write_text(json.dumps({"context": context, "benchmarks": kept}, indent=1) + "\n")
+    counts = []
+    for check in ("instructions.py", "no_lock.py"):
+        counts += subprocess.run([ROOT / "tests/runtime" / check, hot_calls], capture_output=True, text=True,
+                                 check=True).stdout.splitlines()
+    pathlib.Path(result).write_text(
+        json.dumps({"context": context, "counts": counts, "benchmarks": kept}, indent=1) + "\n")
 
 
 def newest():
@@ -228,8 +236,8 @@ def main(arguments):
             ratios(path)
         case ["compare", old, new]:
             compare(old, new)
-        case ["keep", path, result]:
-            keep(path, result)
+        case ["keep", path, result, hot_calls]:
+            keep(path, result, hot_calls)
         case ["readme"]:
             readme(check=False)
         case ["readme", "--check"]:

@@ -9,8 +9,8 @@
 
 #include "flush/row.h"
 #include "platform/clock.h"
-#include "ring/this_thread.h"
 #include "ring/registry.h"
+#include "ring/this_thread.h"
 #include "spanring/tracer.h"
 
 namespace spanring {

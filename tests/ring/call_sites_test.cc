@@ -13,8 +13,8 @@
 
 #include "ring/producer.h"
 #include "ring/record.h"
-#include "ring/this_thread.h"
 #include "ring/registry.h"
+#include "ring/this_thread.h"
 
 namespace spanring::ring {
 namespace {

@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "ring/this_thread.h"
 #include "ring/registry.h"
+#include "ring/this_thread.h"
 #include "runtime/sanitizers.h"
 #include "spanring/internal/runtime_api.h"
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "ring/this_thread.h"
 #include "ring/registry.h"
+#include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
 namespace spanring::ring {

@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <thread>
 
-#include "ring/this_thread.h"
 #include "ring/registry.h"
+#include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
 namespace spanring::ring {
