@@ -96,17 +96,14 @@ class alignas(kNoSharing) Producer {
 
   // False in a signal handler that interrupted this thread inside the tracer.
   bool Enter() noexcept {
-    if (IsBusy()) [[unlikely]]
+    // relaxed, both: for this thread and its signal handlers only.
+    if (busy_.load(std::memory_order_relaxed)) [[unlikely]]
       return false;
-    EnterUnchecked();
-    return true;
-  }
-  void EnterUnchecked() noexcept {
-    // relaxed: for this thread and its signal handlers only.
     busy_.store(true, std::memory_order_relaxed);
     // seq_cst: for the compiler only. A handler runs on the same processor, which sees its own
     // stores in order.
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    return true;
   }
   void Leave() noexcept {
     // seq_cst: as in Enter.
@@ -127,16 +124,18 @@ class alignas(kNoSharing) Producer {
   // The C++ runtime's count for this thread, as std::uncaught_exceptions() without its two calls.
   unsigned uncaught_exceptions() const noexcept { return *uncaught_exceptions_; }
 
-  // True when a start has a slot at hand, and no handler has interrupted one.
-  bool IsReady() const noexcept { return !IsBusy() && free_ != nullptr; }
-
-  // A slot, or nullptr when max_open_spans are open or there is no memory (then counted).
-  OpenSpan* TakeSlot() noexcept {
+  // A slot that is at hand, or nullptr.
+  OpenSpan* TryTakeSlot() noexcept {
     OpenSpan* slot = free_;
-    if (slot == nullptr) [[unlikely]]
-      return TakeSlotSlowly();
-    free_ = slot->next;
+    if (slot != nullptr) [[likely]]
+      free_ = slot->next;
     return slot;
+  }
+  // A slot, whatever it takes; nullptr when max_open_spans are open or there is no memory
+  // (counted).
+  OpenSpan* TakeSlot() noexcept {
+    OpenSpan* slot = TryTakeSlot();
+    return slot != nullptr ? slot : TakeSlotSlowly();
   }
   void ReturnSlot(OpenSpan* slot) noexcept {
     slot->next = free_;
@@ -171,8 +170,6 @@ class alignas(kNoSharing) Producer {
   Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
            std::uint64_t max_open_spans) noexcept;
   struct SlotChunk;
-  // relaxed: as in Enter.
-  bool IsBusy() const noexcept { return busy_.load(std::memory_order_relaxed); }
   OpenSpan* TakeSlotSlowly() noexcept;
   bool AddSlots() noexcept;
   std::uint8_t* RingBuffer() noexcept;

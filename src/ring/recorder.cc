@@ -100,12 +100,15 @@ __attribute__((noinline)) OpenSpan* StartAny(TraceId trace_id, SpanId parent,
 SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept {
   Producer* producer = t_producer;
   const std::uint16_t number = NumberOf(site);
-  if (producer == nullptr || !producer->IsReady() || number == 0 || trace_id.is_nil() ||
-      !platform::HasCounter()) [[unlikely]] {
+  if (producer == nullptr || number == 0 || trace_id.is_nil() || !platform::HasCounter() ||
+      !producer->Enter()) [[unlikely]] {
     return StartAny(trace_id, parent, site);
   }
-  producer->EnterUnchecked();
-  OpenSpan* span = producer->TakeSlot();
+  OpenSpan* span = producer->TryTakeSlot();
+  if (span == nullptr) [[unlikely]] {
+    producer->Leave();
+    return StartAny(trace_id, parent, site);
+  }
   SetTrace(span, trace_id, parent);
   Fill(producer, span, number);
   // Last, so that the span's time begins where the caller's work does.

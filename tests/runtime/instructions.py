@@ -11,8 +11,8 @@ import sys
 
 LIMITS = {
     "start_complete": 160,
-    "scoped_child": 165,
-    "phase": 125,
+    "scoped_child": 160,
+    "phase": 120,
     "context_and_three_attributes": 640,
     "dynamic_names_and_error": 480,
     "off": 6,

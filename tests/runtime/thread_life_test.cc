@@ -89,11 +89,13 @@ __attribute__((noinline)) void TouchStack() {
   Options options = Refusing();
   options.journal_bytes = 1024 * kMiB;
   REQUIRE(Tracer::Start(options).ok());
-  // The code itself is read from its file at its first use, by any thread.
+  // The code itself is read from its file at its first use, by any thread; that of a full ring and
+  // of the end of a lap too.
   std::thread([] {
     Tracer tracer;
-    SixtyFourAtOnce(tracer);
+    for (int i = 0; i < 1'000; ++i) SixtyFourAtOnce(tracer);
     PageFaultsOfThisThread();
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
   }).join();
   // The second thread's producer is new: the first one's is held.
   Tracer tracer;
