@@ -43,7 +43,10 @@ def add_spread(runs):
 
 class Results:
     def __init__(self, path):
-        data = json.loads(pathlib.Path(path).read_text())
+        try:
+            data = json.loads(pathlib.Path(path).read_text())
+        except (OSError, ValueError) as error:
+            sys.exit(f"{path}: {error}; ./run bench writes build/bench/hotpath.json")
         self.context = data["context"]
         self.cases = {}
         for run in data["benchmarks"]:

@@ -17,7 +17,7 @@ model = (root / "docs/memory-model.md").read_text()
 problems = []
 
 OPERATION = re.compile(
-    r"\.(load|store|exchange|fetch_\w+|compare_exchange_\w+|test_and_set|wait)\("
+    r"(?:\.|->)(load|store|exchange|fetch_\w+|compare_exchange_\w+|test_and_set|wait)\("
 )
 ATOMIC = re.compile(r"\b[Aa]tomic<.*>\s+(\w+)\s*(?:\{.*\}|=.*)?;")
 

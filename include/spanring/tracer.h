@@ -80,7 +80,7 @@ class Tracer {
     return With(metadata, StartChild(site));
   }
 
-  // The same as the methods of Span, in the words of the seed's interface.
+  // The same as the methods of Span, as calls of the tracer.
   void SetExecutionContext(Span& span, std::string_view job_id, std::int64_t execution_id,
                            std::string_view model_id, std::string_view region) noexcept {
     span.SetExecutionContext(job_id, execution_id, model_id, region);

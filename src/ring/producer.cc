@@ -49,6 +49,9 @@ Producer::Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t 
       ring_(ring_buffer, ring_bytes) {}
 
 void Producer::BelongsToThisThread() noexcept {
+  // A thread that left the tracer by a jump out of a signal handler has not said so.
+  // relaxed: as in Enter.
+  busy_.store(false, std::memory_order_relaxed);
   // Itanium C++ ABI, 2.2.2: __cxa_eh_globals is a pointer followed by the count.
   const auto* globals = reinterpret_cast<const char*>(abi::__cxa_get_globals());
   uncaught_exceptions_ = reinterpret_cast<const unsigned*>(globals + sizeof(void*));

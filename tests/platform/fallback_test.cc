@@ -52,7 +52,7 @@ TEST_F(Fallback, CalibrationFindsARateOfOne) {
 
 TEST_F(Fallback, ASpanHasItsTimes) {
   // Never destroyed: open spans and producers may outlive this test.
-  auto& registry = *new ring::Registry(1024 * 1024, 100);
+  static auto& registry = *new ring::Registry(1024 * 1024, 100);
   ring::SetRegistry(&registry);
   internal::g_mode.store(internal::Mode::kOn);
   TickCalibration calibration;
