@@ -32,6 +32,12 @@ void BM_Floor_TwoTimestampsAndRecord(benchmark::State& state) {
   state.counters["drops"] = static_cast<double>(ring->drops());
 }
 
+void BM_Floor64_TwoTimestampsAndRecord(benchmark::State& state) {
+  const auto ring = std::make_unique<Floor64Ring>(kRingBytes);
+  RunInBatches(state, [&](int) { ring->Record(); });
+  state.counters["drops"] = static_cast<double>(ring->drops());
+}
+
 // Static names, trace id and parent.
 void BM_Span_StartComplete(benchmark::State& state) {
   WithTracer with(state);
@@ -147,7 +153,7 @@ void BM_Span_EndElsewhere(benchmark::State& state) {
 
 void BM_Span_RuntimeOff(benchmark::State& state) {
   Tracer tracer;
-  tracer.Shutdown(absl::ZeroDuration()).IgnoreError();
+  tracer.Shutdown(absl::ZeroDuration()).IgnoreError();  // Off, whatever the environment says.
   for (auto _ : state) {
     Span span = tracer.StartSpan(g_site);
     benchmark::DoNotOptimize(span.is_recording());
@@ -162,6 +168,10 @@ void BM_Latency_Timer(benchmark::State& state) {
 }
 void BM_Latency_Floor(benchmark::State& state) {
   const auto ring = std::make_unique<FloorRing>(kRingBytes);
+  RunOneByOne(state, [&](int) { ring->Record(); });
+}
+void BM_Latency_Floor64(benchmark::State& state) {
+  const auto ring = std::make_unique<Floor64Ring>(kRingBytes);
   RunOneByOne(state, [&](int) { ring->Record(); });
 }
 void BM_Latency_StartComplete(benchmark::State& state) {
@@ -212,6 +222,7 @@ BENCHMARK(BM_Loop_Empty);
 BENCHMARK(BM_Span_RuntimeOff);
 SPANRING_BENCH(BM_Floor_TwoTimestamps);
 SPANRING_BENCH(BM_Floor_TwoTimestampsAndRecord);
+SPANRING_BENCH(BM_Floor64_TwoTimestampsAndRecord);
 SPANRING_BENCH(BM_Span_StartComplete);
 SPANRING_BENCH(BM_Span_Phase);
 SPANRING_BENCH(BM_Span_ContextAndThreeAttributes);
@@ -227,6 +238,7 @@ BENCHMARK(BM_Latency_FloorAfterAPause)->UseManualTime()->Iterations(300);
 BENCHMARK(BM_Latency_StartCompleteAfterAPause)->UseManualTime()->Iterations(300);
 SPANRING_BENCH(BM_Latency_Timer);
 SPANRING_BENCH(BM_Latency_Floor);
+SPANRING_BENCH(BM_Latency_Floor64);
 SPANRING_BENCH(BM_Latency_StartComplete);
 SPANRING_BENCH(BM_Latency_Phase);
 SPANRING_BENCH(BM_Latency_ContextAndThreeAttributes);
