@@ -24,8 +24,8 @@ struct CallSiteNames {
 };
 
 // Numbers from 1 to kMost - 1. Equal names have one number: a plugin that is loaded again has new
-// call sites, but uses no new numbers (in a full table it gets none). Neither locks nor waits: the caller may be in a signal
-// handler, and a fork may come at any moment.
+// call sites, but uses no new numbers (in a full table it gets none). Neither locks nor waits: the
+// caller may be in a signal handler, and a fork may come at any moment.
 template <typename Sync, std::uint16_t kMost>
 class CallSiteTable {
  public:

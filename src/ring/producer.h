@@ -165,6 +165,8 @@ class alignas(kNoSharing) Producer {
   // Makes it ready for a thread again, without page faults to come. False: there is no memory.
   bool TakePagesBack() noexcept;
   std::uint64_t slots() const noexcept { return slots_; }
+  // Spans of it have ended elsewhere since GiveUpPages.
+  bool HasReturns() const noexcept { return !returned_.IsEmpty(); }
 
  private:
   Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,

@@ -37,7 +37,8 @@ enum class RecordStatus : std::uint8_t {
 inline constexpr std::uint8_t kStartIsUnixNs = 1;   // `start` was given, it is not ticks.
 inline constexpr std::uint8_t kEndIsUnixNs = 2;     // The same for `end`.
 inline constexpr std::uint8_t kHasExecutionId = 4;  // `execution_id` was set.
-inline constexpr std::uint8_t kAttributesLost = 8;  // Says how many, if there is room: kLostAttributes.
+inline constexpr std::uint8_t kAttributesLost =
+    8;  // Says how many, if there is room: kLostAttributes.
 
 static_assert(std::endian::native == std::endian::little, "the first word is written as one");
 

@@ -29,6 +29,7 @@ Producer* Registry::Take() noexcept {
     if (producer == nullptr) producer = grown_.Pop();
     if (producer != nullptr) return producer;
     producer = cold_.Pop();
+    if (producer == nullptr) producer = waiting_.Pop();
   }
   // Touching pages takes its time: other threads' first spans need not wait for it.
   if (producer != nullptr) {
@@ -54,17 +55,22 @@ void Registry::Return(Producer* producer) noexcept {
 Producer* Registry::TakeSurplus() noexcept {
   const std::lock_guard lock(mutex_);
   if (Producer* grown = grown_.Pop(); grown != nullptr) return grown;
-  return warm_.size > kWarmProducers ? warm_.RemoveAfter(kWarmProducers) : nullptr;
+  if (warm_.size > kWarmProducers) return warm_.RemoveAfter(kWarmProducers);
+  std::uint64_t newer = 0;
+  for (const Producer* p = waiting_.first; p != nullptr; p = p->next_idle, ++newer) {
+    if (p->HasReturns()) return waiting_.RemoveAfter(newer);
+  }
+  return nullptr;
 }
 
 void Registry::ReturnCold(Producer* producer) noexcept {
   const std::lock_guard lock(mutex_);
-  cold_.Push(producer);
+  (producer->slots() > 0 ? waiting_ : cold_).Push(producer);
 }
 
 std::uint64_t Registry::cold() noexcept {
   const std::lock_guard lock(mutex_);
-  return cold_.size;
+  return cold_.size + waiting_.size;
 }
 
 Stats Registry::Count() const noexcept {

@@ -39,7 +39,7 @@ class Registry {
   // taken makes one producer too many, at most.
   Producer* TakeSurplus() noexcept;
   void ReturnCold(Producer* producer) noexcept;
-  // Producers without a thread and without pages.
+  // Producers without a thread and without a ring's pages.
   std::uint64_t cold() noexcept;
 
   // The newest producer; the others follow by `next`.
@@ -92,6 +92,7 @@ class Registry {
   IdleList warm_;
   IdleList grown_;  // Of more than kWarmSlots.
   IdleList cold_;
+  IdleList waiting_;  // Cold, but for slots: a span was open in them.
 };
 
 }  // namespace spanring::ring

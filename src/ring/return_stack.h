@@ -26,6 +26,12 @@ class ReturnStack {
                                           std::memory_order_relaxed));
   }
 
+  // For the owner, a hint: a push may be under way.
+  bool IsEmpty() const noexcept {
+    // relaxed: nothing is followed; TakeAll acquires.
+    return head_.load(std::memory_order_relaxed) == nullptr;
+  }
+
   // The newest first, linked by `next`; nullptr when there are none.
   Node* TakeAll() noexcept {
     // acquire: pairs with the release in Push. Of several pushes, the later ones go on with the
