@@ -117,8 +117,7 @@ void RunOneByOne(benchmark::State& state, Operation operation, int in_a_row = 4 
 // partly that of dropping.
 class WithTracer {
  public:
-  explicit WithTracer(benchmark::State& state)
-      : state_(state), dropped_before_(registry().Count().dropped) {
+  explicit WithTracer(benchmark::State& state) : state_(state) {
     // relaxed: for this thread; the others are started later.
     internal::g_mode.store(internal::Mode::kOn, std::memory_order_relaxed);
     drainer_thread_ = std::thread([this] { drainer_.Run(); });
@@ -129,6 +128,14 @@ class WithTracer {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     });
+    // Until the journal has its batches, and need not make new ones.
+    for (int round = 0; round < 40; ++round) {
+      for (int i = 0; i < kBatch; ++i) {
+        Span span = tracer.StartSpan("bench", "bench.warms_up", {{"with", "an attribute"}});
+      }
+      std::this_thread::sleep_for(2 * kPause);
+    }
+    dropped_before_ = Dropped();
   }
   ~WithTracer() {
     internal::g_mode.store(internal::Mode::kOff, std::memory_order_relaxed);  // relaxed: as above.
@@ -136,9 +143,7 @@ class WithTracer {
     drainer_thread_.join();
     stop_.store(true, std::memory_order_relaxed);  // relaxed: as above.
     shipper_thread_.join();
-    const std::uint64_t dropped =
-        registry().Count().dropped - dropped_before_ + counters_.Read().dropped;
-    state_.counters["drops"] = static_cast<double>(dropped);
+    state_.counters["drops"] = static_cast<double>(Dropped() - dropped_before_);
   }
   WithTracer(const WithTracer&) = delete;
   WithTracer& operator=(const WithTracer&) = delete;
@@ -156,8 +161,10 @@ class WithTracer {
     return registry;
   }
 
+  std::uint64_t Dropped() const { return registry().Count().dropped + counters_.Read().dropped; }
+
   benchmark::State& state_;
-  const std::uint64_t dropped_before_;
+  std::uint64_t dropped_before_ = 0;
   flush::Journal journal_{std::uint64_t{1} << 30, 1};
   flush::Counters counters_;
   flush::Drainer drainer_{{10'000, 500, "service"}, &registry(), &journal_, &counters_, [] {}};

@@ -114,6 +114,7 @@ void BM_Span_Threads(benchmark::State& state) {
       });
     }
     for (std::thread& thread : running) thread.join();
+    std::this_thread::sleep_for(100 * kPause);  // The next threads go on with these rings.
     for (const auto& batches : of_thread) {
       for (const double batch : batches) {
         ns.push_back(batch * 1e9 / kBatch);

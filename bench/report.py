@@ -39,7 +39,7 @@ def add_spread(runs):
         if run.get("aggregate_name") == "median" and single:
             run["repetitions"] = len(single)
             if "p99.99" in run:
-                run["p99.99_upper"] = sorted(other["p99.99"] for other in single)[len(single) * 3 // 4]
+                run["p99.99_most"] = max(other["p99.99"] for other in single)
 
 
 class Results:
@@ -153,9 +153,11 @@ def goals(results):
         above = results.cases["BM_Latency_StartComplete"][percentile] - results.cases["BM_Latency_Floor"][percentile]
         say(f"start + complete, {percentile} above the floor's", above, limit, "ns")
     span = results.cases["BM_Latency_StartComplete"]["p99.99"]
+    # The extreme tail is the scheduler's and the hypervisor's: the floor's own repetitions say how far.
     floor_case = results.cases["BM_Latency_Floor"]
-    upper = round(floor_case.get("p99.99_upper", floor_case["p99.99"]))
-    say("start + complete, p99.99; the floor's upper quartile:", span, upper, "ns")
+    most = round(floor_case.get("p99.99_most", floor_case["p99.99"]))
+    what = f"start + complete, p99.99; floor: {floor_case['p99.99']:.0f} at the median, at worst"
+    say(what, span, most, "ns")
     return ok
 
 
