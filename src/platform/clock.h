@@ -110,8 +110,8 @@ class TickCalibration {
   // only when it is time. Changes nothing if the thread lost its processor amid every attempt.
   void Recalibrate() noexcept;
 
-  // Between recalibrations, never goes back as `ticks` go on, but for ticks that are none, as from a damaged record: they
-  // give some time.
+  // Between recalibrations, never goes back as `ticks` go on, but for ticks that are none, as from
+  // a damaged record: they give some time.
   std::int64_t UnixNanoseconds(std::uint64_t ticks) const noexcept {
     return Add(MonotonicNanoseconds(ticks), unix_minus_monotonic_ns_);
   }
