@@ -13,7 +13,7 @@ LIMITS = {
     "start_complete": 160,
     "scoped_child": 160,
     "phase": 120,
-    "context_and_three_attributes": 640,
+    "context_and_three_attributes": 660,
     "dynamic_names_and_error": 480,
     "off": 6,
 }
