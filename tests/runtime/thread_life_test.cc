@@ -90,9 +90,11 @@ __attribute__((noinline)) void TouchStack() {
   options.journal_bytes = 1024 * kMiB;
   REQUIRE(Tracer::Start(options).ok());
   // The code itself is read from its file at its first use, by any thread; that of a full ring and
-  // of the end of a lap too.
+  // of the end of a lap too, and what the loop below calls besides.
   std::thread([] {
     Tracer tracer;
+    TouchStack();
+    static_cast<void>(tracer.GetStats());
     for (int i = 0; i < 1'000; ++i) SixtyFourAtOnce(tracer);
     PageFaultsOfThisThread();
     std::this_thread::sleep_for(std::chrono::microseconds(300));
