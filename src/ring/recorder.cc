@@ -1,9 +1,9 @@
 // The hot path: starting and ending a span. What it may cost is contract C1: no lock, no system
 // call, no allocation, no locked instruction, except in the functions marked cold.
 //
-// Two rules of thumb that measuring taught: what was just written is read back in the same width
-// (a narrower or wider load waits until the store has left the store buffer), and what must be
-// checked on every span is checked in one comparison.
+// Two rules of thumb: what was just written is not read back in a wider load, which would wait
+// until the store has left the store buffer; and the usual case makes no call but a tail call, so
+// that it has no register to save.
 #include <algorithm>
 #include <exception>
 
@@ -182,6 +182,7 @@ SPANRING_INLINE void Free(Producer* producer, OpenSpan* span) noexcept {
   producer->Leave();
 }
 
+// Out of line, so that a plain end has no register to save.
 __attribute__((noinline)) void EndAny(Producer* producer, OpenSpan* span, RecordStatus status,
                                       std::int64_t end) noexcept {
   PutAny(producer, span, status, end);
@@ -239,8 +240,25 @@ SPANRING_INLINE void EndNow(OpenSpan* span, RecordStatus status) noexcept {
 
 // --- Next ---
 
-// As two calls, with one time.
-SPANRING_COLD OpenSpan* NextAny(OpenSpan* span, CallSiteData& site, std::int64_t now) noexcept {
+// The slot, with its trace and its parent, goes on as the next span.
+SPANRING_INLINE OpenSpan* GoOn(Producer* producer, OpenSpan* span, std::uint16_t site,
+                               std::int64_t now) noexcept {
+  Fill(producer, span, site);
+  span->record.start = now;
+  producer->Leave();
+  return span;
+}
+
+// Out of line for the same reason as EndAny.
+__attribute__((noinline)) OpenSpan* NextAny(Producer* producer, OpenSpan* span, std::uint16_t site,
+                                            std::int64_t now) noexcept {
+  PutAny(producer, span, RecordStatus::kCompleted, now);
+  return GoOn(producer, span, site, now);
+}
+
+// As two calls, with one time: on another thread, in a handler, or at a site's first span.
+SPANRING_COLD OpenSpan* NextElsewhere(OpenSpan* span, CallSiteData& site,
+                                      std::int64_t now) noexcept {
   const TraceId trace_id(span->record.trace_id_high, span->record.trace_id_low);
   const SpanId parent(span->record.parent_id);
   End(span, RecordStatus::kCompleted, now);
@@ -293,20 +311,14 @@ OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept {
   const std::int64_t now = ring::Now();
   ring::Producer* producer = ring::t_producer;
   const std::uint16_t number = ring::NumberOf(site);
-  if (span->owner != producer || !span->IsPlain() || number == 0 || !producer->Enter()) {
-    return ring::NextAny(span, site, now);
-  }
+  if (span->owner != producer || number == 0 || !producer->Enter()) [[unlikely]]
+    return ring::NextElsewhere(span, site, now);
+  if (!span->IsPlain()) return ring::NextAny(producer, span, number, now);
   std::uint8_t* to = producer->ring().TryReserve(sizeof(ring::RecordHeader));
-  if (to == nullptr) [[unlikely]] {
-    producer->Leave();
-    return ring::NextAny(span, site, now);
-  }
+  if (to == nullptr) [[unlikely]]
+    return ring::NextAny(producer, span, number, now);
   ring::PutPlain(producer, span, to, RecordStatus::kCompleted, now);
-  // The slot, with its trace and its parent, goes on as the next span.
-  ring::Fill(producer, span, number);
-  span->record.start = now;
-  producer->Leave();
-  return span;
+  return ring::GoOn(producer, span, number, now);
 }
 
 void EndSpanCompleted(OpenSpan* span) noexcept { ring::EndNow(span, RecordStatus::kCompleted); }

@@ -13,6 +13,7 @@ LIMITS = {
     "start_complete": 160,
     "scoped_child": 160,
     "phase": 120,
+    "phase_with_context": 400,
     "context_and_three_attributes": 660,
     "dynamic_names_and_error": 480,
     "off": 6,

@@ -16,7 +16,7 @@ ENTRIES = ["spanring::internal::" + name for name in [
     "EndSpanWithError(", "EndSpanOfScope(", "SetAttribute(", "SetExecutionContext(", "SetStartTime(",
     "SetEndTime(", "ContextOf(", "CurrentContext(", "ExchangeCurrentContext(",
 ]] + ["spanring::(anonymous namespace)::" + name for name in [
-    "StartComplete(", "ScopedChild(", "ContextAndThreeAttributes(", "DynamicNames(", "Phase(",
+    "StartComplete(", "ScopedChild(", "ContextAndThreeAttributes(", "DynamicNames(", "Phase(", "PhaseWithContext(",
 ]]
 # By its whole name, without arguments.
 COLD = {
@@ -28,7 +28,7 @@ COLD = {
     "spanring::ring::ReturnExtension": "the same, at its end",
     "spanring::ring::SayWhatWasLost": "more items than a span may have",
     "spanring::ring::EndElsewhere": "a span that ends on another thread than it started on",
-    "spanring::ring::NextAny": "a phase that began on another thread, with items, or at the end of a lap",
+    "spanring::ring::NextElsewhere": "a phase that began on another thread, or a call site's first span",
     "spanring::platform::KernelTicks": "no invariant counter",
     "spanring::ring::EndByKernelTime": "the same",
     "spanring::ring::EndOfScopeUnusual": "an exception is unwinding",
