@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,68 +13,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "flush/row.h"
-#include "ring/this_thread.h"
-#include "spanring/tracer.h"
+#include "runtime/span_fixture.h"
 
 namespace spanring {
 namespace {
 
 using namespace std::string_view_literals;
-using flush::Column;
-using flush::Row;
-
-// Tracing is on, into a registry of the test's own that nobody drains but Rows().
-class SpanTest : public testing::Test {
- protected:
-  SpanTest() : registry_(*new ring::Registry(1024 * 1024, 100)) {
-    registries_.push_back(&registry_);
-    ring::SetRegistry(&registry_);
-    internal::g_mode.store(internal::Mode::kOn);
-  }
-  ~SpanTest() override {
-    internal::g_mode.store(internal::Mode::kOff);
-    ring::SetRegistry(nullptr);
-  }
-
-  // Runs on a thread of its own, which takes its producer from this test's registry.
-  template <typename Body>
-  static void Do(Body body) {
-    std::thread(body).join();
-  }
-  std::vector<Row> Rows() {
-    const platform::TickCalibration clock;
-    flush::RowEncoder encoder("default");
-    std::vector<Row> rows;
-    for (ring::Producer* p = registry_.first(); p != nullptr; p = p->next) {
-      p->ring().Refresh();
-      while (const ring::RecordHeader* record = p->ring().Peek()) {
-        std::vector<std::uint8_t> bytes;
-        encoder.Append(*record, clock, bytes);
-        rows.push_back(flush::OnlyRow(bytes));
-        p->ring().Advance(record);
-      }
-      p->ring().GiveBack();
-    }
-    return rows;
-  }
-  template <typename Body>
-  Row RowOf(Body body) {
-    Do([&] {
-      Span span = tracer_.StartSpan("service", "operation");
-      body(span);
-    });
-    const std::vector<Row> rows = Rows();
-    EXPECT_EQ(rows.size(), 1U);
-    return rows.empty() ? Row() : rows[0];
-  }
-  std::uint64_t misuses() const { return registry_.Count().misuses; }
-
-  Tracer tracer_;
-  ring::Registry& registry_;
-  // Never destroyed, for the leak checker.
-  static inline auto& registries_ = *new std::vector<ring::Registry*>;
-};
 
 TEST_F(SpanTest, CompletesAtTheEndOfItsScope) {
   const Row row = RowOf([](Span&) {});
@@ -393,107 +335,6 @@ TEST_F(SpanTest, MayEndOnAnotherThread) {
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows[0].Json(Column::kMetadata), R"({"where":"elsewhere"})");
   EXPECT_EQ(registry_.Count().open, 0U);
-}
-
-// --- Phases ---
-
-constinit CallSite g_prepare("runner", "prepare");
-constinit CallSite g_send("runner", "send");
-constinit CallSite g_wait("runner", "wait");
-
-TEST_F(SpanTest, NextEndsOneSpanAndStartsItsSiblingAtTheSameMoment) {
-  const SpanContext parent{TraceId(1, 2), SpanId(3), true};
-  Do([&] {
-    Span phase = tracer_.StartSpan(parent, g_prepare);
-    phase.SetExecutionContext("job-7", 2193, "llama", "eu");
-    phase.SetAttribute("large", std::string(1000, 'x'));
-    phase.Next(g_send);
-    phase.Next(g_wait);
-    phase.SetAttribute("of", "wait");
-    phase.Complete("timeout");
-  });
-  const auto rows = Rows();
-  ASSERT_EQ(rows.size(), 3U);
-  const char* const names[] = {"prepare", "send", "wait"};
-  std::set<std::string> ids;
-  for (std::size_t i = 0; i < 3; ++i) {
-    SCOPED_TRACE(names[i]);
-    EXPECT_EQ(rows[i].Text(Column::kOperationColumn), names[i]);
-    EXPECT_EQ(rows[i].Uuid(Column::kTraceIdColumn), rows[0].Uuid(Column::kTraceIdColumn));
-    EXPECT_EQ(rows[i].Uuid(Column::kParentSpanId), rows[0].Uuid(Column::kParentSpanId));
-    EXPECT_EQ(rows[i].Text(Column::kStatusColumn), i == 2 ? "timeout" : "completed");
-    ids.insert(rows[i].Uuid(Column::kSpanIdColumn));
-    if (i > 0) {
-      // To the microsecond that PostgreSQL's time rounds to.
-      EXPECT_LE(
-          std::abs(rows[i].UnixUs(Column::kStartedAt) - rows[i - 1].UnixUs(Column::kCompletedAt)),
-          1);
-      EXPECT_TRUE(rows[i].IsNull(Column::kExecutionId)) << "of the first phase only";
-      EXPECT_TRUE(rows[i].IsNull(Column::kJobIdColumn));
-    }
-  }
-  EXPECT_EQ(ids.size(), 3U);
-  EXPECT_EQ(rows[0].Number(Column::kExecutionId), 2193);
-  EXPECT_EQ(rows[2].Json(Column::kMetadata), R"({"of":"wait"})");
-  const Stats stats = registry_.Count();
-  EXPECT_EQ(stats.started, 3U);
-  EXPECT_EQ(stats.open, 0U);
-}
-
-TEST_F(SpanTest, NextOnAnotherThreadGoesOnThere) {
-  Do([&] {
-    Span phase = tracer_.StartSpan(SpanContext{TraceId(1, 2), SpanId(3), true}, g_prepare);
-    Do([&] {
-      phase.Next(g_send);
-      phase.Next(g_wait);
-    });
-    phase.Complete();
-  });
-  const auto rows = Rows();
-  ASSERT_EQ(rows.size(), 3U);
-  for (const Row& row : rows) {
-    EXPECT_EQ(row.Uuid(Column::kTraceIdColumn), rows[0].Uuid(Column::kTraceIdColumn));
-    EXPECT_EQ(row.Uuid(Column::kParentSpanId), rows[0].Uuid(Column::kParentSpanId));
-  }
-  EXPECT_EQ(registry_.Count().open, 0U);
-  EXPECT_EQ(registry_.Count().started, 3U);
-}
-
-TEST_F(SpanTest, NextKeepsAnEndThatWasGivenAndStartsNow) {
-  const absl::Time end = absl::FromUnixSeconds(1'700'000'000);
-  Do([&] {
-    Span phase = tracer_.StartSpan(g_prepare);
-    phase.SetStartTime(end - absl::Seconds(5));
-    phase.SetEndTime(end);
-    phase.Next(g_send);
-  });
-  const auto rows = Rows();
-  ASSERT_EQ(rows.size(), 2U);
-  EXPECT_EQ(rows[0].UnixUs(Column::kCompletedAt), absl::ToUnixMicros(end));
-  EXPECT_GT(rows[1].UnixUs(Column::kStartedAt), absl::ToUnixMicros(end + absl::Hours(24)));
-}
-
-TEST_F(SpanTest, NextWhileSwitchedOffOnlyEnds) {
-  Do([&] {
-    Span phase = tracer_.StartSpan(g_prepare);
-    internal::g_mode.store(internal::Mode::kOff);
-    phase.Next(g_send);
-    EXPECT_FALSE(phase.is_recording());
-  });
-  EXPECT_EQ(Rows().size(), 1U);
-  EXPECT_EQ(registry_.Count().started, 1U);
-}
-
-TEST_F(SpanTest, NextAfterTheEndIsMisuse) {
-  Do([&] {
-    Span phase = tracer_.StartSpan(g_prepare);
-    phase.Complete();
-    phase.Next(g_send);
-    Span nothing;
-    nothing.Next(g_send);
-  });
-  EXPECT_EQ(Rows().size(), 1U);
-  EXPECT_EQ(misuses(), 1U);
 }
 
 // --- Exceptions ---
