@@ -6,6 +6,7 @@ in the same loop: what its caller pays. Counts do not vary from run to run, only
 source. Fails where one is above its limit.
 """
 import re
+import shutil
 import subprocess
 import sys
 
@@ -36,6 +37,9 @@ def of_one(program, case):
     return count / (MANY - FEW)
 
 
+if not shutil.which("valgrind"):
+    print("skipped: install valgrind")
+    sys.exit(77)
 program = sys.argv[1]
 nothing = of_one(program, "nothing")
 above = []
