@@ -14,8 +14,6 @@
 namespace spanring::bench {
 namespace {
 
-constinit CallSite g_site("runner", "runner.execute_question");
-
 // Rings, a journal and a drainer without the runtime. Kept, as the runtime keeps its rings.
 struct Way {
   explicit Way(std::uint64_t ring_bytes)
@@ -41,17 +39,6 @@ struct Way {
   flush::Drainer drainer;
 };
 
-void RecordOne(Tracer& tracer, bool with_items, int i) {
-  Span span = tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-  if (with_items) {
-    span.SetExecutionContext("job-7", 2193, "llama-3-70b", "eu-west");
-    span.SetAttribute("queue", "default");
-    span.SetAttribute("attempt", i);
-    span.SetAttribute("share", 0.5);
-  }
-  span.Complete();
-}
-
 // From a ring that another thread filled into the journal, rows encoded. items:0 are spans without
 // items, items:1 have the execution context and three attributes.
 void BM_Drain_Spans(benchmark::State& state) {
@@ -65,7 +52,9 @@ void BM_Drain_Spans(benchmark::State& state) {
     for (;;) {
       turn.arrive_and_wait();
       if (stop.load(std::memory_order_relaxed)) return;  // relaxed: the barrier orders it.
-      for (int i = 0; i < kSpans; ++i) RecordOne(tracer, with_items, i);
+      for (int i = 0; i < kSpans; ++i) {
+        with_items ? RecordWithItems(tracer, i) : RecordPlain(tracer);
+      }
       turn.arrive_and_wait();
     }
   });
@@ -106,7 +95,7 @@ void BM_Ring_Burst(benchmark::State& state) {
       const auto start = std::chrono::steady_clock::now();
       int n = 0;
       for (; n < kMost; ++n) {
-        RecordOne(tracer, false, n);
+        RecordPlain(tracer);
         if (n % 64 == 0 && drops() != before) break;
       }
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

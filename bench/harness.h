@@ -176,4 +176,21 @@ class WithTracer {
 inline const SpanContext kParent{TraceId(0x0192f0c17d3e7a2b, 0x8c4d5e6f708192a3),
                                  SpanId(0x00f067aa0ba902b7), true};
 
+inline constinit CallSite g_site("runner", "runner.execute_question");
+
+// The two spans that most cases are about: a plain one, with static names, trace id and parent; and
+// one with the execution context and an attribute of each common type.
+inline void RecordPlain(Tracer& tracer) {
+  Span span = tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
+  span.Complete();
+}
+inline void RecordWithItems(Tracer& tracer, int i) {
+  Span span = tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
+  span.SetExecutionContext("job-7", 2193, "llama-3-70b", "eu-west");
+  span.SetAttribute("queue", "default");
+  span.SetAttribute("attempt", i);
+  span.SetAttribute("share", 0.5);
+  span.Complete();
+}
+
 }  // namespace spanring::bench

@@ -13,13 +13,6 @@
 namespace spanring::bench {
 namespace {
 
-constinit CallSite g_site("runner", "runner.execute_question");
-
-void RecordOne(Tracer& tracer) {
-  Span span = tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-  span.Complete();
-}
-
 void PinTo(unsigned cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -83,7 +76,7 @@ void RunOnTwo(benchmark::State& state, auto here, auto there) {
 
 void BM_Span_TwoProducers(benchmark::State& state) {
   WithTracer with(state);
-  const auto record = [&](int) { RecordOne(with.tracer); };
+  const auto record = [&](int) { RecordPlain(with.tracer); };
   RunOnTwo(state, record, record);
 }
 
@@ -106,10 +99,10 @@ void BM_Span_Threads(benchmark::State& state) {
     double seconds = 0;
     for (auto& batches : of_thread) {
       running.emplace_back([&with, &batches] {
-        RecordOne(with.tracer);  // The thread's first span is another matter.
+        RecordPlain(with.tracer);  // The thread's first span is another matter.
         for (int i = 0; i < 4; ++i) {
           std::this_thread::sleep_for(kPause);
-          batches.push_back(TimeBatch([&](int) { RecordOne(with.tracer); }));
+          batches.push_back(TimeBatch([&](int) { RecordPlain(with.tracer); }));
         }
       });
     }
@@ -130,7 +123,7 @@ void BM_Span_Threads(benchmark::State& state) {
 // the last batch while the next is recorded.
 void BM_Span_WhileDrained(benchmark::State& state) {
   WithTracer with(state);
-  RunInBatches(state, [&](int) { RecordOne(with.tracer); }, std::chrono::microseconds(200));
+  RunInBatches(state, [&](int) { RecordPlain(with.tracer); }, std::chrono::microseconds(200));
 }
 
 constexpr auto kIterations = benchmark::IterationCount{kBatch} * kBatches;

@@ -1,5 +1,4 @@
 // What a span costs the thread that records it, call by call, beside the floor.
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,7 +9,6 @@
 namespace spanring::bench {
 namespace {
 
-constinit CallSite g_site("runner", "runner.execute_question");
 constinit CallSite g_prepare("runner", "runner.prepare");
 constinit CallSite g_send("runner", "runner.send");
 
@@ -38,13 +36,9 @@ void BM_Floor64_TwoTimestampsAndRecord(benchmark::State& state) {
   state.counters["drops"] = static_cast<double>(ring->drops());
 }
 
-// Static names, trace id and parent.
 void BM_Span_StartComplete(benchmark::State& state) {
   WithTracer with(state);
-  RunInBatches(state, [&](int) {
-    Span span = with.tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-    span.Complete();
-  });
+  RunInBatches(state, [&](int) { RecordPlain(with.tracer); });
 }
 
 // A child of the current span, ended by its scope.
@@ -80,14 +74,7 @@ void BM_Span_Phase(benchmark::State& state) {
 
 void BM_Span_ContextAndThreeAttributes(benchmark::State& state) {
   WithTracer with(state);
-  RunInBatches(state, [&](int i) {
-    Span span = with.tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-    span.SetExecutionContext("job-7", 2193, "llama-3-70b", "eu-west");
-    span.SetAttribute("queue", "default");
-    span.SetAttribute("attempt", i);
-    span.SetAttribute("share", 0.5);
-    span.Complete();
-  });
+  RunInBatches(state, [&](int i) { RecordWithItems(with.tracer, i); });
 }
 
 // The same attributes in StartSpan's list.
@@ -176,10 +163,7 @@ void BM_Latency_Floor64(benchmark::State& state) {
 }
 void BM_Latency_StartComplete(benchmark::State& state) {
   WithTracer with(state);
-  RunOneByOne(state, [&](int) {
-    Span span = with.tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-    span.Complete();
-  });
+  RunOneByOne(state, [&](int) { RecordPlain(with.tracer); });
 }
 void BM_Latency_Phase(benchmark::State& state) {
   WithTracer with(state);
@@ -190,15 +174,7 @@ void BM_Latency_Phase(benchmark::State& state) {
 void BM_Latency_ContextAndThreeAttributes(benchmark::State& state) {
   WithTracer with(state);
   RunOneByOne(
-      state,
-      [&](int i) {
-        Span span = with.tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-        span.SetExecutionContext("job-7", 2193, "llama-3-70b", "eu-west");
-        span.SetAttribute("queue", "default");
-        span.SetAttribute("attempt", i);
-        span.SetAttribute("share", 0.5);
-        span.Complete();
-      },
+      state, [&](int i) { RecordWithItems(with.tracer, i); },
       2 * kBatch);  // As many as a ring holds.
 }
 
@@ -209,13 +185,7 @@ void BM_Latency_FloorAfterAPause(benchmark::State& state) {
 }
 void BM_Latency_StartCompleteAfterAPause(benchmark::State& state) {
   WithTracer with(state);
-  RunOneByOne(
-      state,
-      [&](int) {
-        Span span = with.tracer.StartSpan(kParent.trace_id, kParent.span_id, g_site);
-        span.Complete();
-      },
-      1);
+  RunOneByOne(state, [&](int) { RecordPlain(with.tracer); }, 1);
 }
 
 #define SPANRING_BENCH(name) \

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::uint64_t kMaxOpenSpans = 131'072;
 
-constinit CallSite g_site("bench", "bench.first");
-
 void BM_Thread_StartJoin(benchmark::State& state) {
   for (auto _ : state) std::thread([] {}).join();
 }
