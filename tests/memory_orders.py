@@ -54,6 +54,12 @@ for folder in ("include", "src"):
         text = "\n".join(code for code, _ in lines)
         if "atomic" not in text.lower():
             continue
+        # An operator on an atomic is sequentially consistent without saying so.
+        for name in set(ATOMIC.findall(text)):
+            for match in re.finditer(rf"(?<![\w\"]){name}\s*(\+\+|--|[-+|&^]?=(?!=))|(\+\+|--){name}\b", text):
+                number = text.count("\n", 0, match.start()) + 1
+                if not ATOMIC.search(lines[number - 1][0]):
+                    problems.append(f"{where}:{number}: {match[0]} names no memory order")
         for match in OPERATION.finditer(text):
             if "memory_order" not in arguments(text, match.end() - 1):
                 number = text.count("\n", 0, match.start()) + 1
