@@ -39,6 +39,8 @@ void PrintServer(const Context& context, const dev::PrivateServer& server) {
   Print(absl::StrCat("  log   ", server.log_path()));
   Print("  to trace into it:");
   Print(
+      absl::StrCat("    ", context.Copyable(absl::StrCat("migrate -d ", kDatabase)), "    # once"));
+  Print(
       absl::StrCat("    export ENABLE_DB_TRACING=true DATABASE_URL='", server.url(kDatabase), "'"));
 }
 
