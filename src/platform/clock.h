@@ -74,6 +74,14 @@ class Clocks {
 
 Clocks& SystemClocks() noexcept;
 
+// Ticks to time, as last measured: what another process needs to read ours.
+struct TickLine {
+  std::uint64_t ticks;
+  std::int64_t unix_ns;
+  std::int64_t monotonic_ns;
+  std::int64_t ns_per_tick_q32;  // Times 2^32.
+};
+
 // Maps ticks to time by a line through the last two readings of CLOCK_MONOTONIC, its anchors. Both
 // CLOCK_REALTIME and durations follow from it: one by an offset that is read anew each time, so
 // that starts follow an administrator's step and durations do not; the other by the line's rate,
@@ -102,6 +110,12 @@ class TickCalibration {
  public:
   // Spends about a millisecond measuring a first rate. `clocks` must outlive the calibration.
   explicit TickCalibration(Clocks& clocks = SystemClocks()) noexcept;
+
+  // That of another process, or of a reader's; never to be recalibrated.
+  explicit TickCalibration(const TickLine& line) noexcept;
+  TickLine line() const noexcept {
+    return {anchor_.ticks, UnixNanoseconds(anchor_.ticks), anchor_.ns, ns_per_tick_q32_};
+  }
 
   // Reads the clocks again if it is time: a millisecond after the start, then at intervals that
   // double, up to a quarter of a second. Costs one reading of a clock when it is not.

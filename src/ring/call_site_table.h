@@ -29,14 +29,17 @@ struct CallSiteNames {
 template <typename Sync, std::uint16_t kMost>
 class CallSiteTable {
  public:
-  // Sets `number_of_site`, and returns it; 0, and not set, when all numbers are given.
+  // Sets `number_of_site`, and returns it; 0, and not set, when all numbers are given, or where
+  // `before(number, names)`, called before anybody can see the number at the site, is false.
+  template <typename Before>
   std::uint16_t Register(typename Sync::template Atomic<std::uint16_t>& number_of_site,
-                         const CallSiteNames& names) noexcept {
+                         const CallSiteNames& names, Before before) noexcept {
     // relaxed: a stale value costs a search. In a full table there is none: what stays without a
     // number comes here with every span.
     if (used_.load(std::memory_order_relaxed) >= kMost) return 0;
     const std::uint16_t number = FindOrAdd({base::Truncate(names.service, kMaxNameBytes),
                                             base::Truncate(names.operation, kMaxNameBytes)});
+    if (number != 0 && !before(number, NamesOf(number))) return 0;
     // release: publishes the entry, pairs with the acquire in the recorder. relaxed, where it
     // fails: another thread at the same site has set the same.
     std::uint16_t none = 0;
@@ -55,6 +58,11 @@ class CallSiteTable {
     Sync::WillRead(entry.text, std::size_t{entry.service_length} + entry.operation_length);
     return {{entry.text, entry.service_length},
             {entry.text + entry.service_length, entry.operation_length}};
+  }
+
+  std::uint16_t Register(typename Sync::template Atomic<std::uint16_t>& number_of_site,
+                         const CallSiteNames& names) noexcept {
+    return Register(number_of_site, names, [](std::uint16_t, const CallSiteNames&) { return true; });
   }
 
   // relaxed: a count.

@@ -1,5 +1,7 @@
 #include "ring/call_sites.h"
 
+#include "ring/this_thread.h"
+
 namespace spanring::ring {
 namespace {
 
@@ -9,7 +11,18 @@ constinit CallSiteTable<StdSync, kMaxCallSites> g_table;
 }  // namespace
 
 std::uint16_t RegisterCallSite(internal::CallSiteData& site) noexcept {
-  return g_table.Register(site.number, {site.service, site.operation});
+  Registry* registry = CurrentRegistry();
+  return g_table.Register(site.number, {site.service, site.operation},
+                          [=](std::uint16_t number, const CallSiteNames& names) {
+                            return registry == nullptr || registry->AddNames(number, names);
+                          });
+}
+
+void ForEachCallSite(const std::function<void(std::uint16_t, const CallSiteNames&)>& look) {
+  for (std::uint32_t number = 1; number < g_table.used() && number < kMaxCallSites; ++number) {
+    const CallSiteNames names = g_table.NamesOf(static_cast<std::uint16_t>(number));
+    look(static_cast<std::uint16_t>(number), names);
+  }
 }
 
 CallSiteNames LookupCallSite(std::uint16_t number) noexcept { return g_table.NamesOf(number); }

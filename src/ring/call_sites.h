@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "ring/call_site_table.h"
 #include "spanring/internal/runtime_api.h"
@@ -17,6 +18,9 @@ inline constexpr std::uint16_t kMaxCallSites = 4096;
 
 // Gives the site the number of its names: once per site, on its first span.
 std::uint16_t RegisterCallSite(internal::CallSiteData& site) noexcept;
+
+// Calls `look(number, names)` for all that were given. No other thread may be giving one.
+void ForEachCallSite(const std::function<void(std::uint16_t, const CallSiteNames&)>& look);
 
 // Both empty for a number that was never given.
 CallSiteNames LookupCallSite(std::uint16_t number) noexcept;

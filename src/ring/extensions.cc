@@ -2,7 +2,6 @@
 
 #include <new>
 
-#include "platform/memory.h"
 #include "platform/signals.h"
 #include "ring/record.h"
 
@@ -19,7 +18,10 @@ std::uint8_t* Extensions::Take() noexcept {
       return reinterpret_cast<std::uint8_t*>(block);
     }
   }
-  return static_cast<std::uint8_t*>(platform::MapPages(kExtensionBytes, /*prefault=*/false));
+  PageHeader* page = memory_->Map(PageKind::kExtension, sizeof(PageHeader) + kExtensionBytes);
+  if (page == nullptr) return nullptr;
+  WriterMemory::Publish(page);
+  return reinterpret_cast<std::uint8_t*>(page + 1);
 }
 
 void Extensions::Return(std::uint8_t* block) noexcept {
@@ -39,7 +41,7 @@ bool Extensions::GiveBackSurplus() noexcept {
     free_ = block->next;
     --free_count_;
   }
-  platform::UnmapPages(block, kExtensionBytes);
+  memory_->Unmap(PageOf(reinterpret_cast<std::uint8_t*>(block)));
   return true;
 }
 

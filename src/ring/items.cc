@@ -28,7 +28,7 @@ __attribute__((noinline, cold)) void SayWhatWasLost(OpenSpan* span) noexcept {
   const ItemHeader header{ItemKind::kLostAttributes, 0, sizeof(lost)};
   std::memcpy(span->items + used, &header, sizeof(header));
   std::memcpy(span->items + used + sizeof(header), &lost, sizeof(lost));
-  span->record.size = static_cast<std::uint32_t>(sizeof(RecordHeader) + needed);
+  span->record.SetSize(sizeof(RecordHeader) + needed);
 }
 
 }  // namespace spanring::ring

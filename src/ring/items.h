@@ -44,7 +44,7 @@ inline __attribute__((always_inline)) void Append(OpenSpan* span, ItemKind kind,
   std::memcpy(at, &header, sizeof(header));
   CopyShort(at + sizeof(header), key.data(), key.size());
   CopyShort(at + sizeof(header) + key.size(), static_cast<const char*>(value), value_size);
-  span->record.size = static_cast<std::uint32_t>(sizeof(RecordHeader) + needed);
+  span->record.SetSize(sizeof(RecordHeader) + needed);
 }
 
 // Names are short; what is too long is cut between two characters.

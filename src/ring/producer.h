@@ -1,7 +1,7 @@
 // What one thread records into: its open spans, its ring and its counters.
 // Threads: said per group of members. A producer has one thread at a time; when that ends, the next
 //   new thread goes on with it, handed over by the registry's lock.
-// Memory: pages of its own; while it has no thread the drainer may give most of them back.
+// Memory: pages of its own, in the writer's memory; while it has no thread the drainer may give most of them back.
 // Errors: counted.
 // Design: docs/architecture.md#rings
 //
@@ -19,6 +19,7 @@
 #include "ring/record.h"
 #include "ring/return_stack.h"
 #include "ring/ring.h"
+#include "ring/writer_memory.h"
 #include "spanring/stats.h"
 
 namespace spanring::ring {
@@ -164,17 +165,42 @@ class alignas(kNoSharing) Producer {
   void GiveUpPages() noexcept;
   // Makes it ready for a thread again, without page faults to come. False: there is no memory.
   bool TakePagesBack() noexcept;
+  // In a forked child, whose parent's this is: from now on what is written here is the child's.
+  void MakePrivateAfterFork() noexcept;
   std::uint64_t slots() const noexcept { return slots_; }
+
+  // --- The drainer ---
+
+  // Calls `look(slot)` for each slot. They are in use: a look sees what it sees (open_spans.h).
+  template <typename Look>
+  void ForEachSlot(Look look) const noexcept {
+    // acquire: pairs with the release in AddSlots.
+    for (const SlotChunk* chunk = chunks_.load(std::memory_order_acquire); chunk != nullptr;
+         chunk = chunk->next) {
+      for (std::uint64_t i = 0; i < chunk->count; ++i) look(&chunk->slots()[i]);
+    }
+  }
+  std::uint64_t number() const noexcept { return number_; }
   // Spans of it have ended elsewhere since GiveUpPages.
   bool HasReturns() const noexcept { return !returned_.IsEmpty(); }
 
  private:
-  Producer(Registry* registry, std::uint8_t* ring_buffer, std::uint64_t ring_bytes,
-           std::uint64_t max_open_spans) noexcept;
-  struct SlotChunk;
+  Producer(Registry* registry, std::uint64_t number, std::uint8_t* ring_buffer,
+           std::uint64_t ring_bytes, std::uint64_t max_open_spans) noexcept;
+  // In front of the slots that were mapped together.
+  struct alignas(kNoSharing) SlotChunk {
+    PageHeader page;
+    SlotChunk* next;
+    std::uint64_t count;
+    OpenSpan* slots() noexcept { return reinterpret_cast<OpenSpan*>(this + 1); }
+    const OpenSpan* slots() const noexcept { return reinterpret_cast<const OpenSpan*>(this + 1); }
+  };
   OpenSpan* TakeSlotSlowly() noexcept;
   bool AddSlots() noexcept;
+  PageHeader* page() noexcept;
   std::uint8_t* RingBuffer() noexcept;
+  std::uint64_t OffsetOf(const void* member) noexcept;
+  void Describe(PageHeader* page) noexcept;
 
   // The producer's thread alone, on every span: one cache line, with the two counts that others
   // look at now and then.
@@ -203,10 +229,11 @@ class alignas(kNoSharing) Producer {
   // Set once.
   Registry* const registry_;
   const std::uint64_t max_open_spans_;
+  const std::uint64_t number_;  // Of its file: 0 without one.
 
-  // The producer's thread, seldom.
+  // The producer's thread, seldom; the drainer while there is none.
   std::uint64_t slots_ = 0;
-  SlotChunk* chunks_ = nullptr;  // The pages that hold them.
+  std::atomic<SlotChunk*> chunks_{nullptr};  // The pages that hold them. Read by the drainer.
 
   // Written by threads that end our spans.
   alignas(kNoSharing) ReturnStack<StdSync, OpenSpan> returned_;

@@ -54,11 +54,12 @@ struct RecordStart {
   std::uint64_t parent_id;
   std::int64_t start;  // Ticks, or Unix nanoseconds.
 
-  // The first word, size to flags, in one store.
+  // The first word, size to flags, in one store. release, here and in SetStatus: what was written
+  // before is there when the word is; pairs with the acquire in LookAtOpenSpan.
   void SetFirst(std::uint32_t new_size, std::uint16_t new_site, RecordStatus new_status) noexcept {
     const std::uint64_t first = std::uint64_t{new_size} | std::uint64_t{new_site} << 32 |
                                 std::uint64_t{static_cast<std::uint8_t>(new_status)} << 48;
-    std::memcpy(static_cast<void*>(this), &first, sizeof(first));
+    StoreReleased(reinterpret_cast<std::uint64_t*>(this), first);
   }
   // site, status and flags are read and written together, so that a load behind a store is never
   // wider than the store.
@@ -68,8 +69,30 @@ struct RecordStart {
     return half;
   }
   void AddFlags(std::uint8_t more) noexcept {
-    const std::uint32_t half = SecondHalf() | std::uint32_t{more} << 24;
-    std::memcpy(&site, &half, sizeof(half));
+    SetSecondHalf(SecondHalf() | std::uint32_t{more} << 24);
+  }
+  void SetStatus(RecordStatus new_status) noexcept {
+    constexpr std::uint32_t kAllButStatus = 0xff00ffff;
+    SetSecondHalf((SecondHalf() & kAllButStatus) |
+                  std::uint32_t{static_cast<std::uint8_t>(new_status)} << 16);
+  }
+  // release: as above, for what a flag or the size is about.
+  void SetSecondHalf(std::uint32_t half) noexcept {
+    StoreReleased(reinterpret_cast<std::uint32_t*>(&site), half);
+  }
+  void SetSize(std::size_t bytes) noexcept {
+    StoreReleased(&size, static_cast<std::uint32_t>(bytes));
+  }
+  void SetTraceIdHigh(std::uint64_t high) noexcept {
+    StoreReleased(&trace_id_high, high);
+  }
+
+ private:
+  // A store to one or to several members, hence not std::atomic_ref.
+  template <typename Word>
+  static void StoreReleased(Word* word, Word value) noexcept {
+    using Aliasing __attribute__((may_alias)) = Word;
+    __atomic_store_n(reinterpret_cast<Aliasing*>(word), value, __ATOMIC_RELEASE);
   }
 };
 static_assert(sizeof(RecordStart) == 48);

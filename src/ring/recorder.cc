@@ -28,15 +28,18 @@ std::int64_t Now() noexcept { return static_cast<std::int64_t>(platform::Ticks()
 
 // --- Start ---
 
-// Makes the slot an open span, of which trace, parent and start are set by the caller.
-SPANRING_INLINE void Fill(Producer* producer, OpenSpan* span, std::uint16_t site) noexcept {
-  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kOpen);
+// A slot that says it is open is whole, for the drainer that looks at it meanwhile and for whoever
+// reads it when this process was killed: so it says so last, and stops saying so first.
+
+// Counts the span as started, and names it.
+SPANRING_INLINE void Fill(Producer* producer, OpenSpan* span) noexcept {
   span->record.span_id = producer->CountStarted();
   span->exceptions_at_start = producer->uncaught_exceptions();
 }
 
 SPANRING_INLINE void SetTrace(OpenSpan* span, TraceId trace_id, SpanId parent) noexcept {
-  span->record.trace_id_high = trace_id.high();
+  // release: pairs with the acquire in LookAtOpenSpan: who sees this has seen that the slot was free.
+  span->record.SetTraceIdHigh(trace_id.high());
   span->record.trace_id_low = trace_id.low();
   span->record.parent_id = parent.value();
 }
@@ -65,7 +68,16 @@ OpenSpan* TakeSlot(TraceId trace_id, SpanId parent, std::uint16_t site) noexcept
     return nullptr;
   }
   SetTrace(span, trace_id.is_nil() ? internal::NewTraceId() : trace_id, parent);
-  Fill(producer, span, site);
+  Fill(producer, span);
+  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kFree);
+  return span;
+}
+
+// What TakeSlot took, and the caller has filled.
+SPANRING_INLINE OpenSpan* OpenNow(OpenSpan* span) noexcept {
+  span->record.start = Now();
+  span->record.SetStatus(RecordStatus::kOpen);
+  span->owner->Leave();
   return span;
 }
 
@@ -91,9 +103,7 @@ __attribute__((noinline)) OpenSpan* StartAny(TraceId trace_id, SpanId parent,
     return nullptr;
   if (number == 0) [[unlikely]]
     NameByNewSite(span, site);
-  span->record.start = Now();
-  span->owner->Leave();
-  return span;
+  return OpenNow(span);
 }
 
 // The start of which all is at hand: no call, and so no register to save.
@@ -110,9 +120,10 @@ SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, CallSiteData& s
     return StartAny(trace_id, parent, site);
   }
   SetTrace(span, trace_id, parent);
-  Fill(producer, span, number);
-  // Last, so that the span's time begins where the caller's work does.
+  Fill(producer, span);
+  // Late, so that the span's time begins where the caller's work does.
   span->record.start = CounterNow();
+  span->record.SetFirst(sizeof(RecordHeader), number, RecordStatus::kOpen);
   producer->Leave();
   return span;
 }
@@ -124,9 +135,7 @@ SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, std::string_vie
     return nullptr;
   AppendText(span, ItemKind::kService, service);
   AppendText(span, ItemKind::kOperation, operation);
-  span->record.start = Now();
-  span->owner->Leave();
-  return span;
+  return OpenNow(span);
 }
 
 // --- End ---
@@ -146,8 +155,13 @@ SPANRING_COLD void ReturnExtension(OpenSpan* span) noexcept {
   span->capacity = internal::kInlineItemBytes;
 }
 
+SPANRING_INLINE void SayFree(OpenSpan* span) noexcept {
+  span->record.SetFirst(0, 0, RecordStatus::kFree);
+}
+
 // What a free slot is.
 void MakePlain(OpenSpan* span) noexcept {
+  SayFree(span);
   if (span->items != span->inline_items) [[unlikely]]
     ReturnExtension(span);
   span->lost_attributes = 0;
@@ -177,7 +191,6 @@ void PutAny(Producer* producer, OpenSpan* span, RecordStatus status, std::int64_
 }
 
 SPANRING_INLINE void Free(Producer* producer, OpenSpan* span) noexcept {
-  span->record.SetFirst(0, 0, RecordStatus::kFree);
   producer->ReturnSlot(span);
   producer->Leave();
 }
@@ -206,7 +219,6 @@ SPANRING_COLD void EndElsewhere(OpenSpan* span, RecordStatus status, std::int64_
     }
     MakePlain(span);
   }
-  span->record.SetFirst(0, 0, RecordStatus::kFree);
   if (entered && span->owner == producer) {
     producer->ReturnSlot(span);
   } else {
@@ -224,6 +236,7 @@ SPANRING_INLINE void End(OpenSpan* span, RecordStatus status, std::int64_t end) 
   if (to == nullptr) [[unlikely]]
     return EndAny(producer, span, status, end);
   PutPlain(producer, span, to, status, end);
+  SayFree(span);
   Free(producer, span);
 }
 
@@ -243,8 +256,9 @@ SPANRING_INLINE void EndNow(OpenSpan* span, RecordStatus status) noexcept {
 // The slot, with its trace and its parent, goes on as the next span.
 SPANRING_INLINE OpenSpan* GoOn(Producer* producer, OpenSpan* span, std::uint16_t site,
                                std::int64_t now) noexcept {
-  Fill(producer, span, site);
+  Fill(producer, span);
   span->record.start = now;
+  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kOpen);
   producer->Leave();
   return span;
 }
@@ -318,6 +332,7 @@ OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept {
   if (to == nullptr) [[unlikely]]
     return ring::NextAny(producer, span, number, now);
   ring::PutPlain(producer, span, to, RecordStatus::kCompleted, now);
+  ring::SayFree(span);
   return ring::GoOn(producer, span, number, now);
 }
 

@@ -73,6 +73,35 @@ std::uint64_t Registry::cold() noexcept {
   return cold_.size + waiting_.size;
 }
 
+ControlData* Registry::MakeControl() noexcept {
+  if (!memory_.in_files()) return nullptr;
+  PageHeader* page =
+      memory_.Map(PageKind::kControl, sizeof(PageHeader) + sizeof(ControlData));
+  if (page == nullptr) return nullptr;
+  if (page->number == 0) {
+    memory_.Unmap(page);
+    return nullptr;
+  }
+  auto* control = new (page + 1) ControlData;
+  ForEachCallSite([&](std::uint16_t number, const CallSiteNames& names) {
+    control->AddNames(number, names);
+  });
+  control_ = control;
+  return control;
+}
+
+void Registry::PublishControl() noexcept {
+  WriterMemory::Publish(reinterpret_cast<PageHeader*>(control_) - 1);
+}
+
+void Registry::MakePrivateAfterFork() noexcept {
+  memory_.CloseAfterFork();
+  // relaxed: this is the child's only thread.
+  for (Producer* p = first_.load(std::memory_order_relaxed); p != nullptr; p = p->next) {
+    p->MakePrivateAfterFork();
+  }
+}
+
 Stats Registry::Count() const noexcept {
   // Ends are read before starts, so that no span is seen ended but not started.
   Stats stats;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "ring/control.h"
 #include "ring/extensions.h"
 #include "ring/producer.h"
 
@@ -24,8 +25,9 @@ inline constexpr std::uint64_t kWarmSlots = 4096;
 
 class Registry {
  public:
-  Registry(std::uint64_t ring_bytes, std::uint64_t max_open_spans) noexcept
-      : ring_bytes_(ring_bytes), max_open_spans_(max_open_spans) {}
+  // In files of `folder`, or, without one, in memory of its own.
+  Registry(std::uint64_t ring_bytes, std::uint64_t max_open_spans, platform::Fd folder = {}) noexcept
+      : memory_(std::move(folder)), ring_bytes_(ring_bytes), max_open_spans_(max_open_spans) {}
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
@@ -49,6 +51,19 @@ class Registry {
   }
 
   Extensions& extensions() noexcept { return extensions_; }
+  WriterMemory& memory() noexcept { return memory_; }
+
+  // Makes the file `control`, with the names of all call sites so far, and returns it for the rest
+  // to be set and published; nullptr where there are no files. Before the first Take.
+  ControlData* MakeControl() noexcept;
+  void PublishControl() noexcept;
+  // Before a span can have the number. False: its spans must carry the names themselves.
+  bool AddNames(std::uint16_t number, const CallSiteNames& names) noexcept {
+    return control_ == nullptr || control_->AddNames(number, names);
+  }
+
+  // In a forked child, whose parent's this is.
+  void MakePrivateAfterFork() noexcept;
 
   // What no producer can count, off the fast path. relaxed, all: counts.
   void CountStartedWithoutProducer() noexcept {
@@ -78,10 +93,12 @@ class Registry {
     Producer* RemoveAfter(std::uint64_t newer) noexcept;
   };
 
+  WriterMemory memory_;
   const std::uint64_t ring_bytes_;
   const std::uint64_t max_open_spans_;
+  ControlData* control_ = nullptr;  // Set before the first Take.
   std::atomic<Producer*> first_{nullptr};
-  Extensions extensions_;
+  Extensions extensions_{&memory_};
   std::atomic<std::uint64_t> started_without_producer_{0};
   std::atomic<std::uint64_t> ended_without_producer_{0};
   std::atomic<std::uint64_t> misuses_{0};

@@ -98,6 +98,16 @@ class BasicRing {
     consumed_.store(read_, std::memory_order_release);
   }
 
+  // For a reader of the memory when its process is gone.
+  const void* published_address() const noexcept { return &published_; }
+  const void* consumed_address() const noexcept { return &consumed_; }
+  // How far Advance has gone, and whether GiveBack has not.
+  std::uint64_t read() const noexcept { return read_; }
+  bool IsAhead() const noexcept {
+    // relaxed: the consumer's own.
+    return read_ != consumed_.load(std::memory_order_relaxed);
+  }
+
   std::uint64_t capacity() const noexcept { return mask_ + 1; }
   // Largest record that always fits into an empty ring.
   std::uint64_t max_record_bytes() const noexcept { return capacity() / 2; }

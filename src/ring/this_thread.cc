@@ -45,8 +45,9 @@ void SetRegistry(Registry* registry) noexcept {
 }
 
 void ForgetAfterFork() noexcept {
-  // relaxed, both: this is the child's only thread.
-  g_registry.store(nullptr, std::memory_order_relaxed);
+  // relaxed, all: this is the child's only thread.
+  Registry* registry = g_registry.exchange(nullptr, std::memory_order_relaxed);
+  if (registry != nullptr) registry->MakePrivateAfterFork();
   t_producer = nullptr;
   t_trace_seed = 0;
   if (g_has_exit_key.load(std::memory_order_relaxed)) pthread_setspecific(g_exit_key, nullptr);

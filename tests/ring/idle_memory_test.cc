@@ -36,10 +36,13 @@ std::size_t ResidentPages(const void* start, std::size_t bytes) {
   return resident;
 }
 
+constexpr std::size_t kHeadPages =
+    (sizeof(PageHeader) + sizeof(Producer) + kPageBytes - 1) / kPageBytes;
+
 // Of the producer itself and the ring that follows it.
 std::size_t ResidentPages(const Producer* producer) {
-  return ResidentPages(producer,
-                       (sizeof(Producer) + kPageBytes - 1) / kPageBytes * kPageBytes + kRingBytes);
+  return ResidentPages(reinterpret_cast<const PageHeader*>(producer) - 1,
+                       kHeadPages * kPageBytes + kRingBytes);
 }
 
 class IdleMemory : public testing::Test {
@@ -117,7 +120,6 @@ class IdleMemory : public testing::Test {
 
 TEST_F(IdleMemory, ABurstOfThreadsLeavesThePagesOfTheWarmOnly) {
   constexpr std::size_t kThreads = 100;
-  const std::size_t head = (sizeof(Producer) + kPageBytes - 1) / kPageBytes;
   for (int round = 1; round <= 3; ++round) {
     SCOPED_TRACE(round);
     ThreadsAtOnce(kThreads, [&] {
@@ -126,7 +128,7 @@ TEST_F(IdleMemory, ABurstOfThreadsLeavesThePagesOfTheWarmOnly) {
     });
     ASSERT_EQ(Producers().size(), kThreads) << "no more than threads at once";
     for (const Producer* p : Producers()) {
-      EXPECT_EQ(ResidentPages(p), head + kRingBytes / kPageBytes);
+      EXPECT_EQ(ResidentPages(p), kHeadPages + kRingBytes / kPageBytes);
     }
     EXPECT_EQ(registry_.cold(), 0U);
     EXPECT_EQ(GiveUpSurplus().size(), kThreads - kWarmProducers);
@@ -134,7 +136,7 @@ TEST_F(IdleMemory, ABurstOfThreadsLeavesThePagesOfTheWarmOnly) {
     EXPECT_EQ(registry_.TakeSurplus(), nullptr) << "nothing more is due";
     std::size_t resident = 0;
     for (const Producer* p : Producers()) resident += ResidentPages(p);
-    EXPECT_EQ(resident, kThreads * head + kWarmProducers * kRingBytes / kPageBytes);
+    EXPECT_EQ(resident, kThreads * kHeadPages + kWarmProducers * kRingBytes / kPageBytes);
     for (Producer* p : Producers()) Read(p);
     EXPECT_EQ(ids_.size(), static_cast<std::size_t>(round) * kThreads * 11) << "each span once";
     const Stats stats = registry_.Count();
