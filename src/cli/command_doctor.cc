@@ -130,12 +130,15 @@ bool CheckRights(const Session& session, const char* name, const char* role,
                  const std::string& wanted, Level level, Checks* checks) {
   // Each row of `wanted` is an object and the privilege that is needed on it, or on columns of it.
   absl::StatusOr<pg::Result> result = session.Query(
-      "SELECT string_agg(object || ' (' || privilege || ')', ', ' ORDER BY object) AS missing, "
+      "SELECT string_agg(split_part(object, '(', 1) || ' (' || privilege || ')', ', ' ORDER BY "
+      "object) AS missing, "
       "current_user AS me FROM (VALUES " +
       wanted +
       ") AS needed (object, privilege) "
       "WHERE NOT CASE WHEN object LIKE '%\\_seq' THEN has_sequence_privilege(object, privilege) "
-      "ELSE has_any_column_privilege(object, privilege) END");
+      "WHEN object LIKE '%(%' THEN "
+      "coalesce(has_function_privilege(to_regprocedure(object), privilege), false) "
+      "ELSE coalesce(has_any_column_privilege(to_regclass(object), privilege), false) END");
   if (!result.ok()) {
     checks->push_back({Level::kFail, name, std::string(result.status().message()), ""});
     return false;
@@ -190,11 +193,15 @@ void CheckDrops(const Session& session, Checks* checks) {
 
 constexpr char kWriterNeeds[] =
     "('trace_spans', 'INSERT'), ('trace_spans_id_seq', 'USAGE'), "
-    "('trace_batches', 'INSERT'), ('trace_writers', 'SELECT'), ('trace_writers', 'INSERT'), "
-    "('trace_writers', 'UPDATE')";
+    "('trace_batches', 'INSERT'), ('trace_open_spans', 'INSERT'), "
+    "('trace_ensure_partitions(integer)', 'EXECUTE'), "
+    "('trace_writer_started(uuid, text, text, integer, text)', 'EXECUTE'), "
+    "('trace_writer_counted(uuid, bigint, bigint, jsonb, boolean)', 'EXECUTE'), "
+    "('trace_writer_recovered(uuid, bigint, jsonb)', 'EXECUTE'), "
+    "('trace_close_spans(uuid, uuid[], uuid[])', 'EXECUTE')";
 constexpr char kReaderNeeds[] =
     "('trace_spans', 'SELECT'), ('trace_waterfall', 'SELECT'), ('trace_spans_health', 'SELECT'), "
-    "('trace_writers', 'SELECT')";
+    "('trace_writers', 'SELECT'), ('trace_open_spans', 'SELECT'), ('trace_drops', 'SELECT')";
 
 void CheckDatabase(const Context& context, Checks* checks) {
   absl::StatusOr<Target> target = Resolve(context);

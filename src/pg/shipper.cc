@@ -188,9 +188,7 @@ bool Shipper::Connect() {
 // Once a connection: who we are, and the partitions of the days to come.
 Failure Shipper::Prepare() {
   Failure failure = session_.Run(
-      "INSERT INTO trace_writers (writer_id, service, host, pid, version, started_at, last_seen_at)"
-      " VALUES ($1::uuid, $2, $3, $4::integer, $5, now(), now())"
-      " ON CONFLICT (writer_id) DO UPDATE SET last_seen_at = now(), stopped_at = NULL",
+      "SELECT trace_writer_started($1::uuid, $2::text, $3::text, $4::integer, $5::text)",
       {writer_id_, options_.service_name, HostName(), absl::StrCat(getpid()), SPANRING_VERSION},
       BatchDeadline());
   if (!failure.ok()) return failure;
@@ -240,8 +238,8 @@ Failure Shipper::SendBatch(const flush::Batch& batch) {
   const std::string sql =
       absl::StrCat("SET LOCAL statement_timeout = ", options_.batch_timeout_ms, ";",
                    "INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('", writer_id_,
-                   "', ", batch.sequence, ", ", batch.rows, ");",
-                   WriterUpdate(batch.rows, 0, /*stopped=*/false), ";", CopyStatement());
+                   "', ", batch.sequence, ", ", batch.rows, ");", CopyStatement(), ";",
+                   WriterUpdate(batch.rows, 0, /*stopped=*/false));
   return session_.Send(sql, {reinterpret_cast<const char*>(batch.data.data()), batch.data.size()},
                        BatchDeadline());
 }
@@ -317,8 +315,9 @@ bool Shipper::CountsChanged() {
   return stats.dropped != dropped_stored_ || stats.started != started_stored_;
 }
 
-// Absolute counts, so that storing them twice does no harm. All that is spliced in are numbers and
-// names of our own.
+// What is persisted is added, in the transaction that the ledger guards; the others are absolute,
+// so that storing them twice does no harm. Last in its transaction, since it locks our row in
+// trace_writers. All that is spliced in are numbers and names of our own.
 std::string Shipper::WriterUpdate(std::uint64_t persisted_now, std::uint64_t rejected_now,
                                   bool stopped) {
   Stats stats = stats_();
@@ -334,11 +333,8 @@ std::string Shipper::WriterUpdate(std::uint64_t persisted_now, std::uint64_t rej
   drops += "}";
   dropped_sent_ = stats.dropped;
   started_sent_ = stats.started;
-  return absl::StrCat(
-      "UPDATE trace_writers SET last_seen_at = now(), spans_started = ", stats.started,
-      ", spans_persisted = ", stats.persisted + persisted_now, ", spans_dropped = ", stats.dropped,
-      ", drops = '", drops, "'", stopped ? ", stopped_at = now()" : "", " WHERE writer_id = '",
-      writer_id_, "'");
+  return absl::StrCat("SELECT trace_writer_counted('", writer_id_, "', ", persisted_now, ", ",
+                      stats.started, ", '", drops, "', ", stopped ? "true" : "false", ")");
 }
 
 void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {

@@ -6,7 +6,7 @@
 //   by row, or the process ends.
 // Design: docs/architecture.md#shipper
 //
-// One batch is one transaction: its row in the ledger (trace_batches), the writer's counters, COPY.
+// One batch is one transaction: its row in the ledger (trace_batches), COPY, the writer's counters.
 // When the answer to a commit is lost the batch is sent again; if it had been committed the
 // ledger's unique key refuses it, and that is the answer.
 #pragma once
@@ -98,7 +98,7 @@ class Shipper {
   Clock::time_point last_report_{};
   std::uint64_t failures_unreported_ = 0;
   bool was_down_ = false;
-  std::uint64_t dropped_sent_ = 0;  // By the last update of our row in trace_writers ...
+  std::uint64_t dropped_sent_ = 0;  // By the last statement for our row in trace_writers ...
   std::uint64_t started_sent_ = 0;
   std::uint64_t dropped_stored_ = 0;  // ... and by the last that was committed.
   std::uint64_t started_stored_ = 0;

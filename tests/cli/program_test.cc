@@ -139,6 +139,30 @@ TEST_F(ProgramTest, DiagnosisRootCauseAndSimilarAnswer) {
   EXPECT_EQ(similar.exit_code, 0) << similar.err;
 }
 
+TEST_F(ProgramTest, OpenSpansAreDrawnAndDropsSaid) {
+  ASSERT_TRUE(Server().RecreateDatabase("opened").ok());
+  ASSERT_EQ(Ask("opened", {"migrate"}).exit_code, 0);
+  Sql("opened",
+      "INSERT INTO trace_open_spans (started_at, execution_id, trace_id, span_id, writer_id, "
+      "service, operation) VALUES (now() - interval '9 s', 7, "
+      "'00000000-0000-0000-0000-0000000000aa', '00000000-0000-0000-0000-000000000001', "
+      "'00000000-0000-0000-0000-0000000000bb', 'runner', 'execute_question')");
+  Sql("opened",
+      "INSERT INTO trace_drops VALUES (now() - interval '9 s', now(), 12, "
+      "'00000000-0000-0000-0000-0000000000bb', 'ring_full')");
+  const std::pair<const char*, std::vector<const char*>> said[] = {
+      {"waterfall", {"runner.execute_question", "open", "started"}},
+      {"diagnose", {"never ended", "12 spans were dropped in its time"}},
+      {"root-cause", {"never ended"}}};
+  for (const auto& [command, parts] : said) {
+    const Outcome outcome = Ask("opened", {command, "7"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    for (const char* part : parts) EXPECT_TRUE(Contains(outcome.out, part)) << outcome.out;
+  }
+  EXPECT_EQ(json::parse(Ask("opened", {"diagnose", "7", "--json"}).out)[0]["spans_dropped"], 12);
+  EXPECT_EQ(json::parse(Ask("opened", {"health", "--json"}).out)["open_spans"], 1);
+}
+
 TEST_F(ProgramTest, JsonIsWhatSqlSays) {
   const std::pair<std::vector<std::string>, std::string> questions[] = {
       {{"diagnose", "2193", "--json"}, "diagnose_execution_trace(2193)"},
@@ -234,6 +258,7 @@ TEST_F(ProgramTest, MissingRightsAreNamed) {
   const Outcome doctor = RunProgram({"doctor"}, {"DATABASE_URL=" + url});
   EXPECT_EQ(doctor.exit_code, 1);
   EXPECT_TRUE(Contains(doctor.out, "GRANT spanring_writer TO")) << doctor.out;
+  EXPECT_TRUE(Contains(doctor.out, "trace_writer_counted (EXECUTE)")) << doctor.out;
 }
 
 TEST_F(ProgramTest, DoctorIsContentWhenAllIsWell) {

@@ -80,7 +80,7 @@ TEST(Outage, MissingSchemaIsNamedAndSpansArriveOnceItIsThere) {
   RunningTracer tracer(database.conninfo());
   tracer.Record(1000);
   EXPECT_TRUE(Eventually([] { return LinesWith("run: spanring migrate") > 0; }));
-  EXPECT_GE(LinesWith("[42P01]"), 1);
+  EXPECT_GE(LinesWith("[42883]"), 1);
   Migrate(database.conninfo());
   const absl::Status flushed = tracer.Flush();
   EXPECT_TRUE(flushed.ok()) << flushed;

@@ -166,5 +166,114 @@ TEST_F(Diagnosis, DurationMayComeFromAnyColumn) {
             "a2,b2,c3");
 }
 
+// Drops by time: which of them concern an execution.
+class Drops : public ExecutionTest {
+ protected:
+  static constexpr char kOther[] = "00000000-0000-0000-0000-0000000000bb";
+
+  // The ledger's rows for the spans of an execution's service.
+  static void WrittenBy(const std::string& writer_id, int execution_id,
+                        const std::string& service) {
+    (void)Database().Rows(
+        "INSERT INTO trace_batches (writer_id, sequence, committed_at, spans)"
+        " SELECT $1, row_number() OVER () + (SELECT count(*) FROM trace_batches), created_at, 1"
+        " FROM trace_spans WHERE execution_id = $2 AND service = $3",
+        {writer_id, std::to_string(execution_id), service});
+  }
+  // In seconds after the executions' second 0.
+  static void Dropped(const std::string& writer_id, double since_s, double until_s, int spans,
+                      const std::string& reason) {
+    (void)Database().Rows(
+        "INSERT INTO trace_drops (since, until, spans, writer_id, reason)"
+        " SELECT zero + make_interval(secs => $1), zero + make_interval(secs => $2), $3, $4, $5"
+        " FROM (SELECT min(started_at) AS zero FROM trace_waterfall) AS spans",
+        {std::to_string(since_s), std::to_string(until_s), std::to_string(spans), writer_id,
+         reason});
+  }
+  static std::string Counts(int execution_id) {
+    return Database().Value(
+        "SELECT string_agg(coalesce(spans_dropped::text, '-'), ' ' ORDER BY n)"
+        " FROM diagnose_execution_trace($1) WITH ORDINALITY AS d (c1, c2, c3, c4, c5, c6, c7, c8,"
+        " c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, spans_dropped, n)",
+        {std::to_string(execution_id)});
+  }
+};
+
+TEST_F(Drops, OfItsWritersInItsTimeAreSaidAtTheFirstRow) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10}, {2, 1, "router", "route", 1, 9}});
+  WrittenBy(kWriterId, 1, "runner");
+  EXPECT_EQ(Counts(1), "0 -");
+  Dropped(kWriterId, 2, 3, 12, "ring_full");
+  EXPECT_EQ(Counts(1), "12 -");
+  EXPECT_THAT(Anomalies(1),
+              ElementsAre("execute: 12 spans were dropped in its time by its writers (ring_full "
+                          "12): some may be missing here"));
+  Dropped(kOther, 2, 3, 100, "ring_full");
+  EXPECT_EQ(Counts(1), "12 -") << "by a writer that has no part in it";
+  WrittenBy(kOther, 1, "router");
+  Dropped(kOther, 4, 5, 1, "journal_full");
+  EXPECT_EQ(Counts(1), "113 -");
+  EXPECT_THAT(Anomalies(1), ElementsAre(HasSubstr("(ring_full 112, journal_full 1)")));
+}
+
+TEST_F(Drops, WindowMustOverlapItsTime) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10}});
+  WrittenBy(kWriterId, 1, "runner");
+  Dropped(kWriterId, -20, -0.1, 1, "ring_full");
+  Dropped(kWriterId, 10.1, 20, 1, "ring_full");
+  EXPECT_EQ(Counts(1), "0");
+  EXPECT_THAT(Anomalies(1), IsEmpty());
+  Dropped(kWriterId, 10, 20, 1, "ring_full");
+  EXPECT_THAT(Anomalies(1), ElementsAre(HasSubstr("execute: 1 span was dropped in its time")));
+  Dropped(kWriterId, -5, 0, 1, "ring_full");
+  Dropped(kWriterId, -5, 50, 1, "ring_full");
+  EXPECT_EQ(Counts(1), "3");
+}
+
+TEST_F(Drops, RowsThatWereRefusedInABatchOfItAreItsOwn) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10}});
+  WrittenBy(kWriterId, 1, "runner");
+  Database().Run(
+      "INSERT INTO trace_drops SELECT created_at - interval '1 s', created_at, 3,"
+      " '00000000-0000-0000-0000-0000000000aa', reason"
+      " FROM trace_spans CROSS JOIN unnest(ARRAY['rejected', 'ring_full']) AS reason");
+  EXPECT_THAT(Anomalies(1), ElementsAre(HasSubstr("3 spans were dropped in its time by its writers "
+                                                  "(rejected 3)")));
+}
+
+TEST_F(Drops, WritersOfOpenSpansCountUntilNow) {
+  WriteOpen(1, {.id = 1, .service = "runner", .operation = "execute"}, kOther);
+  WriteOpen(2, {.id = 1, .service = "runner", .operation = "execute"});
+  Dropped(kOther, 3000, 3001, 4, "ring_full");
+  EXPECT_EQ(Counts(1), "4");
+  EXPECT_EQ(Counts(2), "0");
+  EXPECT_THAT(Anomalies(1), ElementsAre(HasSubstr("never ended; 4 spans were dropped")));
+}
+
+TEST_F(Drops, AreFoundThroughTheIndexes) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10}});
+  WrittenBy(kWriterId, 1, "runner");
+  Dropped(kWriterId, 2, 3, 12, "ring_full");
+  Database().Run(
+      "INSERT INTO trace_batches SELECT gen_random_uuid(), n, now() - n * interval '1 s', 1"
+      " FROM generate_series(1, 20000) AS n;"
+      "INSERT INTO trace_drops SELECT now() - interval '1 day', now() - n * interval '1 s', 1,"
+      " gen_random_uuid(), 'ring_full' FROM generate_series(1, 20000) AS n;"
+      "INSERT INTO trace_open_spans (started_at, trace_id, span_id, writer_id, service, operation)"
+      " SELECT now(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 's', 'o'"
+      " FROM generate_series(1, 20000);"
+      "ANALYZE trace_batches, trace_drops, trace_open_spans");
+  const auto scans = [] {
+    return Database().Value(
+        "SELECT sum(pg_stat_get_xact_numscans(name::regclass)) FROM unnest("
+        "ARRAY['trace_batches', 'trace_drops', 'trace_open_spans']) AS name");
+  };
+  Database().Run("BEGIN");
+  EXPECT_EQ(Counts(1), "12");
+  EXPECT_EQ(RootCause(1), "none");
+  EXPECT_EQ(scans(), "0");
+  Database().Run("COMMIT");
+}
+
 }  // namespace
 }  // namespace spanring::test

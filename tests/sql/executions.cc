@@ -17,7 +17,8 @@ pg::Parameter OrNull(const std::string& text) {
 std::unique_ptr<TestDatabase> ExecutionTest::database_;
 
 void ExecutionTest::SetUp() {
-  Database().Run("TRUNCATE trace_spans, trace_writers, trace_batches");
+  Database().Run(
+      "TRUNCATE trace_spans, trace_writers, trace_batches, trace_open_spans, trace_drops");
 }
 
 void ExecutionTest::Write(std::int64_t execution_id, const std::vector<Span>& spans) {
@@ -36,6 +37,20 @@ void ExecutionTest::Write(std::int64_t execution_id, const std::vector<Span>& sp
          span.end_s ? span.status : "started", OrNull(span.error_type), OrNull(span.error_message),
          span.without_execution ? pg::Parameter() : std::to_string(execution_id)});
   }
+}
+
+void ExecutionTest::WriteOpen(std::int64_t execution_id, const Span& span,
+                              const std::string& writer_id) {
+  (void)Database().Rows(
+      "INSERT INTO trace_open_spans (started_at, execution_id, trace_id, span_id, parent_span_id,"
+      " writer_id, service, operation) VALUES"
+      " (date_trunc('second', now() - interval '1 hour') + make_interval(secs => $1), $2, $3, $4,"
+      " $5, $6, $7, $8)",
+      {absl::StrFormat("%.6f", span.start_s),
+       span.without_execution ? pg::Parameter() : std::to_string(execution_id),
+       absl::StrFormat("00000000-0000-0000-0000-%012d", execution_id), SpanId(span.id),
+       span.parent == 0 ? pg::Parameter() : SpanId(span.parent), writer_id, span.service,
+       span.operation});
 }
 
 void ExecutionTest::WriteHistory(std::int64_t first_execution_id, int count,

@@ -17,6 +17,8 @@
 
 namespace spanring::test {
 
+inline constexpr char kWriterId[] = "00000000-0000-0000-0000-0000000000aa";
+
 inline constexpr std::nullopt_t kNeverEnded = std::nullopt;
 
 struct Span {
@@ -25,7 +27,7 @@ struct Span {
   std::string service;
   std::string operation;
   double start_s = 0;
-  std::optional<double> end_s;
+  std::optional<double> end_s = kNeverEnded;
   std::string status = "completed";
   std::string error_type = "";
   std::string error_message = "";
@@ -51,6 +53,10 @@ class ExecutionTest : public testing::Test {
 
   // Writes an execution whose trace id is its own number, starting an hour ago at second 0.
   static void Write(std::int64_t execution_id, const std::vector<Span>& spans);
+
+  // The same for a span that is reported as open.
+  static void WriteOpen(std::int64_t execution_id, const Span& span,
+                        const std::string& writer_id = kWriterId);
 
   // Writes `count` executions of one span each, for a history.
   static void WriteHistory(std::int64_t first_execution_id, int count, const std::string& service,

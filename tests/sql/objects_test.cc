@@ -5,6 +5,8 @@
 namespace spanring::test {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class Objects : public ExecutionTest {};
@@ -97,6 +99,61 @@ TEST_F(Objects, HealthCountsSpansDropsAndWriters) {
             (std::vector<std::vector<std::string>>{{"5", "2", "1", "1", "1500.00", "9",
                                                     R"({"ring_full": 7, "journal_full": 2})", "1",
                                                     "t"}}));
+}
+
+TEST_F(Objects, HealthCountsOpenSpansApart) {
+  Write(1, {{1, 0, "s", "a", 0, 1}});
+  WriteOpen(2, {.id = 1, .service = "s", .operation = "a"});
+  WriteOpen(2, {.id = 2, .service = "s", .operation = "b"});
+  Database().Run(
+      "INSERT INTO trace_writers (writer_id, service, recovered_at) VALUES"
+      " (gen_random_uuid(), 's', NULL), (gen_random_uuid(), 's', now())");
+  EXPECT_EQ(Database().Rows("SELECT total_spans, spans_last_24h, unique_traces, open_spans,"
+                            " last_span_at = (SELECT started_at FROM trace_spans), writers_active"
+                            " FROM trace_spans_health"),
+            (std::vector<std::vector<std::string>>{{"1", "1", "1", "2", "t", "1"}}));
+}
+
+TEST_F(Objects, WaterfallShowsOpenSpansAsStarted) {
+  Write(1, {{2, 1, "router", "route", 0, 10}});
+  WriteOpen(1, {.id = 1, .service = "runner", .operation = "execute"});
+  EXPECT_EQ(Database().Rows("SELECT operation, status, completed_at, duration_ms, duration_ns,"
+                            " error_type, created_at = (SELECT reported_at FROM trace_open_spans)"
+                            " FROM trace_waterfall WHERE execution_id = 1 ORDER BY operation"),
+            (std::vector<std::vector<std::string>>{
+                {"execute", "started", "<null>", "<null>", "<null>", "<null>", "t"},
+                {"route", "completed", Database().Value("SELECT completed_at FROM trace_spans"),
+                 "10000", "10000000000", "<null>", "f"}}));
+}
+
+TEST_F(Objects, ConditionsOnTheWaterfallReachTheIndexesOfBothTables) {
+  const auto plan = [](const std::string& condition) {
+    std::string lines;
+    for (const auto& row :
+         Database().Rows("EXPLAIN SELECT * FROM trace_waterfall WHERE " + condition)) {
+      lines += row[0] + "\n";
+    }
+    return lines;
+  };
+  Database().Run("SET enable_seqscan = off");
+  for (const char* condition : {"execution_id = 1", "execution_id = ANY (ARRAY[1, 2]::bigint[])",
+                                "trace_id = '00000000-0000-0000-0000-000000000001'",
+                                "trace_id = ANY ('{00000000-0000-0000-0000-000000000001}')"}) {
+    EXPECT_THAT(plan(condition), AllOf(HasSubstr("trace_open_spans"), HasSubstr("Index Cond"),
+                                       testing::Not(HasSubstr("Seq Scan"))))
+        << condition;
+  }
+  // From id to id, as find_similar_traces goes.
+  std::string next;
+  for (const auto& row : Database().Rows(
+           "EXPLAIN SELECT max(execution_id) FROM trace_waterfall WHERE execution_id < 7")) {
+    next += row[0];
+  }
+  EXPECT_THAT(next, AllOf(HasSubstr("Merge Append"),
+                          HasSubstr("Backward using trace_open_spans_execution_id_idx")));
+  // Open spans are no history.
+  EXPECT_THAT(plan("status = 'completed'"), testing::Not(HasSubstr("trace_open_spans")));
+  Database().Run("RESET enable_seqscan");
 }
 
 TEST_F(Objects, ReadersThatAreReadOnlyMayAskEverything) {

@@ -115,12 +115,27 @@ TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
       " (gen_random_uuid(), 2, now() - interval '31 days', 1), (gen_random_uuid(), 3, now(), 1);"
       "INSERT INTO trace_writers (writer_id, service, last_seen_at, stopped_at) VALUES"
       " (gen_random_uuid(), 'stopped', now() - interval '40 days', now() - interval '40 days'),"
-      " (gen_random_uuid(), 'silent', now() - interval '40 days', NULL)");
-  EXPECT_EQ(database_.Rows("SELECT action, object_name, is_estimate FROM trace_retain(30)"),
-            (std::vector<std::vector<std::string>>{{"deleted", "trace_spans_default", "f"},
-                                                   {"deleted", "trace_batches", "f"},
-                                                   {"deleted", "trace_writers", "f"},
-                                                   {"dropped", "old", "t"}}));
+      " (gen_random_uuid(), 'killed', now() - interval '40 days', NULL),"
+      " (gen_random_uuid(), 'silent', now() - interval '40 days', NULL);"
+      "UPDATE trace_writers SET recovered_at = last_seen_at WHERE service = 'killed';"
+      "INSERT INTO trace_open_spans (started_at, reported_at, trace_id, span_id, writer_id,"
+      " service, operation) SELECT now() - days * interval '1 day', now() - days * interval '1 "
+      "day',"
+      " gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 's', 'o'"
+      " FROM unnest(ARRAY[1, 40]) AS days;"
+      "INSERT INTO trace_drops SELECT now() - interval '50 days',"
+      " now() - days * interval '1 day', 1, gen_random_uuid(), 'ring_full'"
+      " FROM unnest(ARRAY[1, 40, 41]) AS days");
+  EXPECT_EQ(
+      database_.Rows("SELECT action, object_name, rows_removed, is_estimate FROM trace_retain(30)"),
+      (std::vector<std::vector<std::string>>{{"deleted", "trace_spans_default", "1", "f"},
+                                             {"deleted", "trace_open_spans", "1", "f"},
+                                             {"deleted", "trace_drops", "2", "f"},
+                                             {"deleted", "trace_batches", "1", "f"},
+                                             {"deleted", "trace_writers", "2", "f"},
+                                             {"dropped", "old", "0", "t"}}));
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_open_spans"), "1");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_drops"), "1");
   EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans"), "1");
   EXPECT_EQ(database_.Value("SELECT string_agg(sequence::text, ',' ORDER BY sequence)"
                             " FROM trace_batches"),

@@ -8,6 +8,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class RootCauses : public ExecutionTest {
  protected:
@@ -262,6 +263,95 @@ TEST_F(RootCauses, OtherExecutionsOfTheSameTraceAreNotBlamed) {
   EXPECT_EQ(Database().Value("SELECT string_agg(operation, ',' ORDER BY row_order)"
                              " FROM trace_tree(1)"),
             "batch,execute");
+}
+
+TEST_F(RootCauses, OpenSpanNeverEnded) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "", "gave up"}});
+  WriteOpen(1, {.id = 2, .parent = 1, .service = "search", .operation = "query", .start_s = 1});
+  const Cause cause = Causes(1).at(0);
+  EXPECT_EQ(cause.type, "SERVICE_TIMEOUT");
+  EXPECT_EQ(cause.service, "search");
+  EXPECT_EQ(cause.evidence,
+            "search.query (span 0000000000000002) never ended; no span below it failed");
+  // One that is still under way, as far as anybody knows.
+  WriteOpen(2, {.id = 1, .service = "search", .operation = "query"});
+  EXPECT_EQ(RootCause(2), "SERVICE_TIMEOUT");
+}
+
+TEST_F(RootCauses, ASilentProcessOfAnOpenSpanIsMentioned) {
+  WriteOpen(1, {.id = 1, .service = "search", .operation = "query"});
+  const auto evidence = [](const std::string& last_seen, const std::string& recovered_at) {
+    Database().Run("TRUNCATE trace_writers");
+    (void)Database().Rows(
+        "INSERT INTO trace_writers (writer_id, service, host, pid, last_seen_at, recovered_at)"
+        " VALUES ($1, 'search', 'web1', 7, now() - $2::interval, " +
+            recovered_at + ")",
+        {kWriterId, last_seen});
+    return Causes(1).at(0).evidence;
+  };
+  EXPECT_THAT(evidence("3 hours 59 minutes", "NULL"),
+              HasSubstr("never ended; its process 7 on web1 was last seen 3 h ago; no span"));
+  EXPECT_THAT(evidence("59 minutes", "NULL"), Not(HasSubstr("last seen")));
+  EXPECT_THAT(evidence("4 hours", "now()"), Not(HasSubstr("last seen")));
+}
+
+TEST_F(RootCauses, KilledProcessIsPutDownToItsDeepestSpan) {
+  Write(1, {{1, 0, "gateway", "request", 0, 12, "failed", "ECONNRESET", "connection reset by peer"},
+            {2, 1, "runner", "execute", 0, 10, "failed", "process_crash", "process 7 is gone"},
+            {3, 2, "runner", "load", 1, 10, "failed", "process_crash"},
+            {4, 3, "runner", "allocate", 9, 10, "failed", "process_crash"},
+            {5, 2, "runner", "watch", 0, 10, "failed", "process_crash"}});
+  const std::vector<Cause> causes = Causes(1);
+  ASSERT_EQ(causes.size(), 2U);
+  EXPECT_EQ(causes[0].type, "PROCESS_CRASH");
+  EXPECT_EQ(causes[0].operation, "allocate");
+  EXPECT_EQ(causes[0].evidence,
+            "runner.allocate (span 0000000000000004) failed after 1.0 s: process_crash; the process"
+            " was killed amid this operation; no span below it failed");
+  EXPECT_THAT(causes[0].recommendation,
+              AllOf(HasSubstr("process of runner"), HasSubstr("kernel's out-of-memory log"),
+                    HasSubstr("exit code"), HasSubstr("deployment events")));
+  EXPECT_EQ(causes[1].operation, "watch") << "open longer, and less deep";
+}
+
+TEST_F(RootCauses, KilledProcessGoesBeforeWhatFailedBelowIt) {
+  // The callee lost its client, or failed before: either way the process is gone.
+  Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "process_crash"},
+            {2, 1, "router", "route", 1, 9, "failed", "ECONNRESET"}});
+  WriteOpen(1, {.id = 3, .parent = 1, .service = "modal", .operation = "inference", .start_s = 2});
+  const std::vector<Cause> causes = Causes(1);
+  ASSERT_EQ(causes.size(), 3U);
+  EXPECT_EQ(causes[0].type, "PROCESS_CRASH");
+  EXPECT_THAT(causes[0].evidence, HasSubstr("; other spans below it failed as well"));
+  EXPECT_EQ(causes[1].type, "CONNECTION_FAILURE");
+  EXPECT_EQ(causes[2].type, "SERVICE_TIMEOUT");
+}
+
+TEST_F(RootCauses, KilledProcessExplainsMoreThanASilence) {
+  Write(1, {{1, 0, "runner", "execute", 0, 200, "timeout"},
+            {2, 1, "router", "route", 0, 50, "failed", "process_crash"}});
+  EXPECT_EQ(RootCause(1), "PROCESS_CRASH");
+  EXPECT_EQ(Causes(1).at(1).type, "NETWORK_TIMEOUT");
+}
+
+TEST_F(RootCauses, KilledProcessThatWasRecoveredFromGivesWay) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "ValueError", "bad answer"},
+            {2, 1, "router", "route", 1, 2, "failed", "process_crash"},
+            {3, 1, "router", "route", 3, 4}});
+  EXPECT_EQ(RootCause(1), "UNKNOWN");
+  EXPECT_EQ(Causes(1).at(1).type, "PROCESS_CRASH");
+  EXPECT_THAT(Causes(1).at(1).evidence, HasSubstr("its caller went on"));
+}
+
+TEST_F(RootCauses, ProcessThatEndedInOrderIsToldFromAKilledOne) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "process_exit"},
+            {2, 1, "runner", "wait", 1, 10, "failed", "process_exit"}});
+  const std::vector<Cause> causes = Causes(1);
+  ASSERT_EQ(causes.size(), 1U);
+  EXPECT_EQ(causes[0].type, "PROCESS_EXIT");
+  EXPECT_EQ(causes[0].operation, "wait");
+  EXPECT_THAT(causes[0].evidence, HasSubstr("the process ended amid this operation"));
+  EXPECT_THAT(causes[0].recommendation, HasSubstr("waits for runner.wait"));
 }
 
 }  // namespace

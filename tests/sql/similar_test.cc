@@ -45,5 +45,18 @@ TEST_F(Similar, LimitIsKeptAndUnknownExecutionHasNone) {
   EXPECT_EQ(Database().Value("SELECT count(*) FROM find_similar_traces(4711)"), "0");
 }
 
+TEST_F(Similar, ExecutionsWithNothingButOpenSpansAreCandidates) {
+  Write(5, {{1, 0, "runner", "execute", 0, 10}});
+  for (const int execution : {4, 6}) {
+    WriteOpen(execution, {.id = 1, .service = "runner", .operation = "execute"});
+  }
+  EXPECT_EQ(Database().Value("SELECT string_agg(concat_ws(' ', similar_execution_id, status), ', ')"
+                             " FROM find_similar_traces(5)"),
+            "4 started, 6 started");
+  EXPECT_EQ(Database().Value("SELECT string_agg(similar_execution_id::text, ',')"
+                             " FROM find_similar_traces(4)"),
+            "6,5");
+}
+
 }  // namespace
 }  // namespace spanring::test

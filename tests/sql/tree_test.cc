@@ -126,5 +126,24 @@ TEST_F(Tree, OneTraceMayBeAskedForByItsId) {
             "156300");
 }
 
+TEST_F(Tree, OpenSpansTakeTheirPlace) {
+  Write(1, {{2, 1, "s", "b", 1, 5}, {4, 3, "s", "d", 6, 7}});
+  WriteOpen(1, {.id = 1, .service = "s", .operation = "a"});
+  WriteOpen(1, {.id = 3, .parent = 1, .service = "s", .operation = "c", .start_s = 6});
+  EXPECT_EQ(Order(1), "a -b -c --d");
+  EXPECT_EQ(Of(1, "a", "status || coalesce(self_time_ns, -1)"), "started-1");
+  EXPECT_EQ(Of(1, "c",
+               "created_at = (SELECT min(reported_at) FROM trace_open_spans"
+               " WHERE operation = 'c')"),
+            "t");
+}
+
+TEST_F(Tree, ExecutionsWithNothingButOpenSpansAreFound) {
+  WriteOpen(1, {.id = 1, .service = "s", .operation = "a"});
+  WriteOpen(1, {.id = 2, .parent = 1, .service = "s", .operation = "b", .start_s = 1});
+  EXPECT_EQ(Order(1), "a -b");
+  EXPECT_EQ(Database().Value("SELECT count(*) FROM diagnose_execution_trace(1)"), "2");
+}
+
 }  // namespace
 }  // namespace spanring::test

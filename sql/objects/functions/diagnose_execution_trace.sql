@@ -5,6 +5,7 @@
 --             last before it, or, where nothing came before, at the span that it delays
 --   failed    status failed or timeout
 --   unended   status started: no end was ever seen
+--   dropped   the writers of its spans lost others while it ran; said once, at the first row
 CREATE OR REPLACE FUNCTION diagnose_execution_trace(p_execution_id bigint)
 RETURNS TABLE (
     service text,
@@ -25,7 +26,8 @@ RETURNS TABLE (
     baseline_ms numeric,
     baseline_samples bigint,
     baseline_note text,
-    error_type text
+    error_type text,
+    spans_dropped bigint
 )
 LANGUAGE plpgsql
 STABLE
@@ -64,6 +66,40 @@ BEGIN
         UNION ALL
         SELECT tail_gap_row, tail_gap_ns, row_order, true FROM tree
     ),
+    -- A batch's committed_at is the created_at of its spans.
+    writers AS MATERIALIZED (
+        SELECT writer_id FROM trace_batches
+        WHERE committed_at = ANY (ARRAY(SELECT DISTINCT created_at FROM tree))
+        UNION
+        SELECT writer_id FROM trace_open_spans
+        WHERE trace_id = ANY (ARRAY(SELECT DISTINCT trace_id FROM tree WHERE status = 'started'))
+          AND (trace_id, span_id) IN (
+              SELECT trace_id, span_id FROM tree WHERE status = 'started'
+          )
+    ),
+    -- Its own rows may have been refused long after it ended: the writer counts them in the
+    -- transaction that stores the others of the batch.
+    drops AS MATERIALIZED (
+        SELECT reason, sum(spans)::bigint AS spans
+        FROM trace_drops
+        WHERE writer_id = ANY (ARRAY(SELECT writer_id FROM writers))
+          AND until >= (SELECT min(started_at) FROM tree)
+          AND (
+              since <= (
+                  SELECT max(CASE status WHEN 'started' THEN now()
+                      ELSE coalesce(completed_at, started_at) END)
+                  FROM tree
+              )
+              OR reason = 'rejected' AND until = ANY (ARRAY(SELECT DISTINCT created_at FROM tree))
+          )
+        GROUP BY reason
+    ),
+    dropped AS (
+        SELECT
+            coalesce(sum(spans), 0)::bigint AS spans,
+            string_agg(reason || ' ' || spans, ', ' ORDER BY spans DESC, reason) AS by_reason
+        FROM drops
+    ),
     facts AS (
         SELECT
             tree.*,
@@ -75,13 +111,16 @@ BEGIN
             next.operation AS next_operation,
             after.is_tail,
             baselines.baseline_ns,
-            coalesce(baselines.baseline_samples, 0) AS samples
+            coalesce(baselines.baseline_samples, 0) AS samples,
+            dropped.spans AS spans_dropped,
+            dropped.by_reason AS dropped_by_reason
         FROM tree
         LEFT JOIN tree AS above ON above.row_order = tree.parent_row
         LEFT JOIN gaps_after AS after ON after.row_order = tree.row_order
         LEFT JOIN tree AS next ON next.row_order = after.to_row
         LEFT JOIN baselines
             ON baselines.service = tree.service AND baselines.operation = tree.operation
+        LEFT JOIN dropped ON tree.row_order = 1
     ),
     judged AS (
         SELECT
@@ -118,6 +157,14 @@ BEGIN
                             'gap of %s s after it, until the %s of %s',
                             round(after_ns / 1e9, 1), CASE WHEN is_tail THEN 'end' ELSE 'start' END,
                             trace_label(next_service, next_operation))
+                END,
+                CASE
+                    WHEN spans_dropped > 0 THEN
+                        format(
+                            '%s dropped in its time by its writers (%s): some may be missing here',
+                            CASE spans_dropped
+                                WHEN 1 THEN '1 span was' ELSE spans_dropped || ' spans were' END,
+                            dropped_by_reason)
                 END
             ) AS reason
         FROM facts
@@ -139,7 +186,8 @@ BEGIN
                 'insufficient history: %s spans of other executions, %s needed',
                 samples, v_limits.minimum_samples)
         END,
-        error_type
+        error_type,
+        spans_dropped
     FROM judged
     ORDER BY row_order;
 END
@@ -148,6 +196,7 @@ $$;
 COMMENT ON FUNCTION diagnose_execution_trace(bigint) IS
     'The execution''s spans in display order, with gaps, self time, the average of other '
     'executions, and what is unusual: slow, gap between services, failed or timeout, never ended. '
-    'No row: no span is recorded for the execution.';
+    'The first row has the number of spans that the execution''s writers dropped in its time, the '
+    'others NULL. No row: no span is recorded for the execution.';
 
 REVOKE ALL ON FUNCTION diagnose_execution_trace(bigint) FROM PUBLIC;

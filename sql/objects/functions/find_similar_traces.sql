@@ -40,8 +40,8 @@ BEGIN
 
     -- From id to id through the index, rather than through the rows.
     FOR v_step IN 1..v_limits.similar_candidates / 2 LOOP
-        SELECT max(execution_id) INTO v_below FROM trace_spans WHERE execution_id < v_below;
-        SELECT min(execution_id) INTO v_above FROM trace_spans WHERE execution_id > v_above;
+        SELECT max(execution_id) INTO v_below FROM trace_waterfall WHERE execution_id < v_below;
+        SELECT min(execution_id) INTO v_above FROM trace_waterfall WHERE execution_id > v_above;
         EXIT WHEN v_below IS NULL AND v_above IS NULL;
         v_candidates := v_candidates || array_remove(ARRAY[v_below, v_above], NULL);
     END LOOP;
@@ -52,7 +52,7 @@ BEGIN
             sum(count(*)) OVER (
                 ORDER BY abs(execution_id::numeric - p_execution_id), execution_id
             ) AS spans
-        FROM trace_spans WHERE execution_id = ANY (v_candidates)
+        FROM trace_waterfall WHERE execution_id = ANY (v_candidates)
         GROUP BY execution_id
     ) AS counted
     WHERE spans <= v_limits.similar_spans;

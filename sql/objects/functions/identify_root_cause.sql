@@ -6,6 +6,10 @@
 -- span without failures below. One that was retried with success, or whose caller completed, was
 -- recovered from, weighs less, and never comes before one that was not. An explicit error weighs
 -- more than a deduction from times.
+--
+-- Where a process was killed, or ended, amid a span, whoever accounted for it stored the span as
+-- failed with error type process_crash or process_exit. Whatever failed below such a span may be
+-- its effect, and all spans around it in the process ended with it: the deepest one is named.
 CREATE OR REPLACE FUNCTION identify_root_cause(p_execution_id bigint)
 RETURNS TABLE (
     root_cause_type text,
@@ -45,6 +49,8 @@ BEGIN
         SELECT
             tree.*,
             tree.status IN ('failed', 'timeout', 'started') AS is_failure,
+            coalesce(tree.error_type IN ('process_crash', 'process_exit'), false)
+                AS is_process_end,
             tree.status <> 'completed' AND (
                 above.status = 'completed'
                 OR max(CASE WHEN tree.status = 'completed' THEN tree.offset_ns END) OVER (
@@ -73,12 +79,35 @@ BEGIN
         WHERE gaps.kind <> 'overflow' AND gaps.between_services
           AND gaps.gap_ns > v_limits.network_gap_ns
     ),
+    -- Open spans of processes that say nothing any more, and that nobody has accounted for.
+    open_spans AS MATERIALIZED (
+        SELECT trace_id, span_id, writer_id FROM trace_open_spans
+        WHERE trace_id = ANY (ARRAY(SELECT DISTINCT trace_id FROM tree WHERE status = 'started'))
+    ),
+    silent_spans AS MATERIALIZED (
+        SELECT
+            open_spans.trace_id, open_spans.span_id,
+            min(format(
+                'process %s on %s was last seen %s h ago',
+                coalesce(writers.pid::text, '?'), coalesce(writers.host, '?'),
+                floor(extract(epoch FROM now() - writers.last_seen_at) / 3600)
+            )) AS said
+        FROM open_spans
+        JOIN trace_writers AS writers ON writers.writer_id = open_spans.writer_id
+        WHERE writers.writer_id = ANY (ARRAY(SELECT writer_id FROM open_spans))
+          AND writers.recovered_at IS NULL
+          AND writers.last_seen_at < now() - v_limits.writer_silent
+        GROUP BY open_spans.trace_id, open_spans.span_id
+    ),
     origins AS (
         SELECT
             leaves.*,
+            silent_spans.said AS silent_process,
             -- Silence between services inside the span is a cause of its own, below.
             greatest(coalesce(self_time_ns, 0) - coalesce(silent.gap_ns, 0), 0) AS own_ns,
             CASE
+                WHEN error_type = 'process_crash' THEN 'PROCESS_CRASH'
+                WHEN error_type = 'process_exit' THEN 'PROCESS_EXIT'
                 WHEN type_kind = 'connection' THEN 'CONNECTION_FAILURE'
                 WHEN type_kind = 'timeout' OR status IN ('timeout', 'started')
                     THEN 'SERVICE_TIMEOUT'
@@ -96,6 +125,11 @@ BEGIN
                 trace_message_kind(error_message) AS text_kind,
                 coalesce(lead(row_order) OVER (PARTITION BY is_recovered ORDER BY row_order), 0)
                     BETWEEN row_order + 1 AND last_row AS has_failure_below,
+                coalesce(
+                    lead(row_order) OVER (
+                        PARTITION BY is_recovered, is_process_end ORDER BY row_order),
+                    0
+                ) BETWEEN row_order + 1 AND last_row AS has_same_below,
                 coalesce(lead(row_order) OVER (ORDER BY row_order), 0)
                     BETWEEN row_order + 1 AND last_row AS has_any_below
             FROM failures
@@ -103,7 +137,10 @@ BEGIN
         LEFT JOIN (
             SELECT parent_row, sum(gap_ns) AS gap_ns FROM network_gaps GROUP BY parent_row
         ) AS silent ON silent.parent_row = leaves.row_order
-        WHERE NOT has_failure_below
+        LEFT JOIN silent_spans
+            ON silent_spans.trace_id = leaves.trace_id AND silent_spans.span_id = leaves.span_id
+            AND leaves.status = 'started'
+        WHERE NOT CASE WHEN is_process_end THEN has_same_below ELSE has_failure_below END
     ),
     slowest AS (
         SELECT
@@ -124,7 +161,7 @@ BEGIN
         SELECT
             type, service, operation,
             format(
-                '%s %s%s%s%s',
+                '%s %s%s%s%s%s%s',
                 trace_label(service, operation, (array_agg(span_id ORDER BY row_order))[1]),
                 CASE min(status)
                     WHEN 'started' THEN 'never ended'
@@ -135,12 +172,22 @@ BEGIN
                 coalesce(': ' || nullif(concat_ws(': ',
                     (array_agg(error_type ORDER BY row_order))[1],
                     left((array_agg(error_message ORDER BY row_order))[1], 300)), ''), ''),
-                CASE WHEN count(*) > 1 THEN format(', %s times', count(*)) ELSE '' END
-                || CASE WHEN bool_and(is_recovered) THEN '; its caller went on' ELSE '' END
-                || CASE WHEN bool_or(has_any_below) THEN '; no unrecovered failure below it'
-                    ELSE '; no span below it failed' END
+                CASE WHEN count(*) > 1 THEN format(', %s times', count(*)) ELSE '' END,
+                CASE type
+                    WHEN 'PROCESS_CRASH' THEN '; the process was killed amid this operation'
+                    WHEN 'PROCESS_EXIT' THEN '; the process ended amid this operation'
+                    ELSE coalesce('; its ' || min(silent_process), '')
+                END,
+                CASE WHEN bool_and(is_recovered) THEN '; its caller went on' ELSE '' END
+                || CASE
+                    WHEN bool_or(has_failure_below) THEN '; other spans below it failed as well'
+                    WHEN bool_or(has_any_below) THEN '; no unrecovered failure below it'
+                    ELSE '; no span below it failed'
+                END
             ) AS evidence,
             CASE type
+                WHEN 'PROCESS_CRASH' THEN 0.95
+                WHEN 'PROCESS_EXIT' THEN 0.85
                 WHEN 'CONNECTION_FAILURE' THEN
                     CASE WHEN bool_or(type_kind = 'connection') THEN 0.95 ELSE 0.90 END
                 WHEN 'MODAL_EXECUTION_FAILURE' THEN 0.90
@@ -150,6 +197,8 @@ BEGIN
             END AS confidence,
             bool_and(is_recovered) AS is_recovered,
             array_agg(span_id ORDER BY row_order) AS span_ids,
+            -- Among equals, a crash goes before the rest and the deepest before others.
+            max(CASE WHEN is_process_end THEN depth + 1 ELSE 0 END) AS end_depth,
             max(own_ns) AS weight_ns,
             min(row_order) AS row_order
         FROM origins
@@ -167,7 +216,7 @@ BEGIN
                     0.05)
                 ELSE confidence
             END AS confidence,
-            span_ids, weight_ns, row_order, NULL AS parent_service
+            span_ids, end_depth, weight_ns, row_order, NULL AS parent_service
         FROM failed
 
         UNION ALL
@@ -188,9 +237,12 @@ BEGIN
             - CASE WHEN EXISTS (
                   SELECT FROM origins
                   WHERE NOT is_recovered
-                    AND type IN ('CONNECTION_FAILURE', 'MODAL_EXECUTION_FAILURE')
+                    AND type IN (
+                        'CONNECTION_FAILURE', 'MODAL_EXECUTION_FAILURE', 'PROCESS_CRASH',
+                        'PROCESS_EXIT')
               ) THEN 0.30 ELSE 0 END,
             ARRAY[from_span_id, to_span_id],
+            0,
             gap_ns,
             to_row,
             parent_service
@@ -228,6 +280,7 @@ BEGIN
                 ELSE 0.55
             END,
             slowest.span_ids[1:10],
+            0,
             slowest.self_ns,
             slowest.row_order,
             NULL
@@ -242,7 +295,7 @@ BEGIN
         SELECT
             'UNKNOWN', NULL, NULL,
             format('no span is recorded for execution %s', p_execution_id),
-            0.00, ARRAY[]::uuid[], 0, 0, NULL
+            0.00, ARRAY[]::uuid[], 0, 0, 0, NULL
         WHERE NOT EXISTS (SELECT FROM tree)
     )
     SELECT
@@ -260,6 +313,14 @@ BEGIN
             WHEN type = 'CONNECTION_FAILURE' THEN
                 'check that what ' || trace_label(service, operation) || ' connects to is up and '
                 'reachable: address, port, DNS, firewall, connection limits'
+            WHEN type = 'PROCESS_CRASH' THEN
+                'find out what killed the process of ' || service || ' at that time: the '
+                'kernel''s out-of-memory log, its exit code or signal, its last log lines, '
+                'deployment events'
+            WHEN type = 'PROCESS_EXIT' THEN
+                'find out why the process of ' || service || ' ended at that time: deployment or '
+                'scaling events, a signal, an early return; and that it waits for '
+                || trace_label(service, operation)
             WHEN type = 'SERVICE_TIMEOUT' THEN
                 'check load and logs of ' || service || ' at that time, and whether the deadline '
                 'of ' || trace_label(service, operation) || ' is long enough'
@@ -280,7 +341,9 @@ BEGIN
         span_ids
     FROM candidates
     WINDOW ranking AS (
-        ORDER BY round(confidence, 2) DESC, weight_ns DESC, row_order, type, service, operation
+        ORDER BY
+            round(confidence, 2) DESC, end_depth DESC, weight_ns DESC, row_order, type, service,
+            operation
     )
     ORDER BY 7;
 END

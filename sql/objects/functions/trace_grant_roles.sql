@@ -32,22 +32,24 @@ BEGIN
         GRANT INSERT ON trace_spans TO spanring_writer;
         GRANT USAGE ON SEQUENCE trace_spans_id_seq TO spanring_writer;
         GRANT INSERT ON trace_batches TO spanring_writer;
-        GRANT INSERT ON trace_writers TO spanring_writer;
-        -- An earlier version granted these on whole tables.
+        GRANT INSERT ON trace_open_spans TO spanring_writer;
+        -- Earlier versions granted these, on whole tables or on columns.
         REVOKE SELECT ON trace_batches FROM spanring_writer;
-        REVOKE SELECT, UPDATE ON trace_writers FROM spanring_writer;
-        GRANT
-            SELECT (writer_id),
-            UPDATE (last_seen_at, stopped_at, spans_started, spans_persisted, spans_dropped, drops)
-            ON trace_writers TO spanring_writer;
-        GRANT EXECUTE ON FUNCTION trace_ensure_partitions(integer) TO spanring_writer;
+        REVOKE SELECT, INSERT, UPDATE ON trace_writers FROM spanring_writer;
+        FOREACH v_object IN ARRAY ARRAY[
+            'trace_close_spans', 'trace_ensure_partitions', 'trace_writer_counted',
+            'trace_writer_recovered', 'trace_writer_started'
+        ] LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_writer', v_object);
+        END LOOP;
     END IF;
 
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'spanring_reader') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO spanring_reader', v_schema);
         FOREACH v_object IN ARRAY ARRAY[
-            'spanring_migrations', 'trace_batches', 'trace_partitions', 'trace_spans',
-            'trace_spans_health', 'trace_waterfall', 'trace_writers'
+            'spanring_migrations', 'trace_batches', 'trace_drops', 'trace_open_spans',
+            'trace_partitions', 'trace_spans', 'trace_spans_health', 'trace_stored_spans',
+            'trace_waterfall', 'trace_writers'
         ] LOOP
             EXECUTE format('GRANT SELECT ON %I TO spanring_reader', v_object);
         END LOOP;

@@ -9,7 +9,8 @@ CREATE OR REPLACE FUNCTION trace_limits(
     OUT baseline_days_near integer,
     OUT baseline_days_far integer,
     OUT similar_candidates integer,
-    OUT similar_spans integer
+    OUT similar_spans integer,
+    OUT writer_silent interval
 )
 LANGUAGE sql
 IMMUTABLE
@@ -25,7 +26,8 @@ AS $$
         1,                    -- days around the execution whose history is looked at first,
         30,                   -- and where that is not enough
         60,                   -- executions compared by find_similar_traces, nearest ids first,
-        20000                 -- as long as they have no more spans than this in all
+        20000,                -- as long as they have no more spans than this in all
+        interval '1 hour'     -- a writer of open spans not seen for so long is worth a word
 $$;
 
 COMMENT ON FUNCTION trace_limits() IS

@@ -1,6 +1,7 @@
 -- Removes what is older than p_days days: whole partitions that ended before then, rows of the
--- default partition, and the records of batches and of writers that are gone. The ledger is kept
--- two days longer: a writer in doubt about a batch may send it again, and must find it there.
+-- default partition, open spans that nobody ended, windows of drops, and the records of batches and
+-- of writers that are gone. The ledger is kept two days longer: a writer in doubt about a batch may
+-- send it again, and must find it there.
 --
 -- Partitions go last, since dropping one locks all of trace_spans until the end.
 -- For the owner of the tables; pg_cron may call it daily.
@@ -36,6 +37,18 @@ BEGIN
 
         RETURN QUERY
         WITH deleted AS (
+            DELETE FROM trace_open_spans WHERE reported_at < v_cutoff RETURNING 1
+        )
+        SELECT 'deleted', 'trace_open_spans', count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_drops WHERE until < v_cutoff RETURNING 1
+        )
+        SELECT 'deleted', 'trace_drops', count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
             DELETE FROM trace_batches
             WHERE committed_at < v_cutoff - c_ledger_stays
             RETURNING 1
@@ -45,7 +58,7 @@ BEGIN
         RETURN QUERY
         WITH deleted AS (
             DELETE FROM trace_writers
-            WHERE stopped_at < v_cutoff AND last_seen_at < v_cutoff
+            WHERE coalesce(stopped_at, recovered_at) < v_cutoff AND last_seen_at < v_cutoff
             RETURNING 1
         )
         SELECT 'deleted', 'trace_writers', count(*), false FROM deleted;
@@ -71,8 +84,9 @@ END
 $$;
 
 COMMENT ON FUNCTION trace_retain(integer) IS
-    'Deletes rows of the default partition older than that many days, of trace_batches two days '
-    'older, and of trace_writers that stopped, and drops the daily partitions that ended before; '
-    'says what went, with row counts (estimates for dropped partitions). Waits 30 s for a lock.';
+    'Deletes rows of the default partition, of trace_open_spans and of trace_drops older than that '
+    'many days, of trace_batches two days older, and of trace_writers that stopped or were '
+    'recovered, and drops the daily partitions that ended before; says what went, with row counts '
+    '(estimates for dropped partitions). Waits 30 s for a lock.';
 
 REVOKE ALL ON FUNCTION trace_retain(integer) FROM PUBLIC;

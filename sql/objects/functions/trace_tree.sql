@@ -37,7 +37,8 @@ RETURNS TABLE (
     last_row integer,
     is_root boolean,
     is_orphan boolean,
-    path_hash bigint
+    path_hash bigint,
+    created_at timestamptz
 )
 LANGUAGE plpgsql
 STABLE
@@ -86,7 +87,7 @@ BEGIN
         v_traces := ARRAY[p_trace_id];
     ELSE
         SELECT array_agg(DISTINCT trace_id) INTO v_traces
-        FROM trace_spans WHERE execution_id = p_execution_id;
+        FROM trace_waterfall WHERE execution_id = p_execution_id;
     END IF;
     SELECT
         array_agg(spans ORDER BY started_at, span_id, duration_ns, status, created_at),
@@ -262,7 +263,8 @@ BEGIN
         placed.last_row,
         placed.depth = 0,
         placed.parent = 0 AND spans.parent_span_id IS NOT NULL,
-        placed.path
+        placed.path,
+        spans.created_at
     FROM (
         SELECT *
         FROM unnest(

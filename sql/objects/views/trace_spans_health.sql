@@ -14,7 +14,7 @@ SELECT
     drops.drops_by_reason,
     writers.writers_active,
     spans.last_span_at,
-    spans.open_spans,
+    open_spans.open_spans,
     sizes.total_bytes,
     writers.writers_seen
 FROM (
@@ -26,10 +26,12 @@ FROM (
         round(avg(duration_ms), 2) AS avg_duration_ms,
         count(*) FILTER (WHERE status = 'failed') AS failed_spans,
         count(*) FILTER (WHERE status = 'timeout') AS timeout_spans,
-        count(*) FILTER (WHERE status = 'started') AS open_spans,
         max(started_at) AS last_span_at
-    FROM trace_waterfall
+    FROM trace_stored_spans
 ) AS spans
+CROSS JOIN (
+    SELECT count(*) AS open_spans FROM trace_open_spans
+) AS open_spans
 CROSS JOIN (
     SELECT
         coalesce(sum(pg_table_size(relid)), 0)::bigint AS table_bytes,
@@ -42,7 +44,8 @@ CROSS JOIN (
         coalesce(sum(spans_dropped), 0)::bigint AS spans_dropped,
         count(*) AS writers_seen,
         count(*) FILTER (
-            WHERE stopped_at IS NULL AND last_seen_at > now() - interval '1 hour'
+            WHERE stopped_at IS NULL AND recovered_at IS NULL
+              AND last_seen_at > now() - interval '1 hour'
         ) AS writers_active
     FROM trace_writers
 ) AS writers
@@ -58,4 +61,5 @@ CROSS JOIN (
 
 COMMENT ON VIEW trace_spans_health IS
     'One row: spans in all, lately and by outcome, sizes over all partitions, what writers had to '
-    'drop and why, and how many writers were seen in the last hour.';
+    'drop and why, how many writers were seen in the last hour, and how many spans are reported '
+    'as open.';

@@ -1,53 +1,21 @@
--- Every span, for reading: `SELECT * FROM trace_waterfall WHERE execution_id = 123`.
--- It stays a plain projection, so that conditions reach the indexes and partitions below; order
--- and nesting come from trace_tree().
+-- Every span, for reading: `SELECT * FROM trace_waterfall WHERE execution_id = 123`. Those that
+-- are open have status started, no end, and as created_at the time at which they were reported.
 --
--- Other writers fill in only one of duration_ns, duration_ms and completed_at, so this is the one
--- place that says how long a span took. Clamped, since one absurd row must not fail the query.
+-- It stays a plain projection of two tables, so that conditions reach the indexes and partitions
+-- below; order and nesting come from trace_tree().
 CREATE OR REPLACE VIEW trace_waterfall AS
 SELECT
-    trace_id,
-    span_id,
-    parent_span_id,
-    service,
-    operation,
-    started_at,
-    completed_at,
-    coalesce(
-        duration_ms,
-        CASE
-            WHEN known_duration_ns IS NOT NULL
-                THEN least(round(known_duration_ns / 1e6), 2147483647)::integer
-        END
-    ) AS duration_ms,
-    status,
-    job_id,
-    execution_id,
-    model_id,
-    region,
-    metadata,
-    error_message,
-    known_duration_ns AS duration_ns,
-    error_type,
-    created_at
-FROM (
-    SELECT
-        trace_id, span_id, parent_span_id, service, operation, started_at, completed_at,
-        duration_ms, status, job_id, execution_id, model_id, region, metadata, error_message,
-        error_type, created_at,
-        coalesce(
-            duration_ns,
-            duration_ms * 1000000::bigint,
-            CASE
-                WHEN completed_at <= started_at THEN 0
-                WHEN completed_at > started_at THEN least(
-                    (extract(epoch FROM completed_at) - extract(epoch FROM started_at)) * 1e9,
-                    9e18
-                )::bigint
-            END
-        ) AS known_duration_ns
-    FROM trace_spans
-) AS spans;
+    trace_id, span_id, parent_span_id, service, operation, started_at, completed_at, duration_ms,
+    status, job_id, execution_id, model_id, region, metadata, error_message, duration_ns,
+    error_type, created_at
+FROM trace_stored_spans
+UNION ALL
+SELECT
+    trace_id, span_id, parent_span_id, service, operation, started_at, NULL::timestamptz,
+    NULL::integer, 'started'::text, job_id, execution_id, model_id, region, metadata, NULL::text,
+    NULL::bigint, NULL::text, reported_at
+FROM trace_open_spans;
 
 COMMENT ON VIEW trace_waterfall IS
-    'Every span as it was written; filter by execution_id or trace_id, order by started_at.';
+    'Every span as it was written, and those that are open, with status started; filter by '
+    'execution_id or trace_id, order by started_at.';

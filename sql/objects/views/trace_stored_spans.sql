@@ -1,0 +1,51 @@
+-- The spans of trace_spans as trace_waterfall shows them, without those that are open.
+--
+-- Other writers fill in only one of duration_ns, duration_ms and completed_at, so this is the one
+-- place that says how long a span took. Clamped, since one absurd row must not fail the query.
+CREATE OR REPLACE VIEW trace_stored_spans AS
+SELECT
+    trace_id,
+    span_id,
+    parent_span_id,
+    service,
+    operation,
+    started_at,
+    completed_at,
+    coalesce(
+        duration_ms,
+        CASE
+            WHEN known_duration_ns IS NOT NULL
+                THEN least(round(known_duration_ns / 1e6), 2147483647)::integer
+        END
+    ) AS duration_ms,
+    status,
+    job_id,
+    execution_id,
+    model_id,
+    region,
+    metadata,
+    error_message,
+    known_duration_ns AS duration_ns,
+    error_type,
+    created_at
+FROM (
+    SELECT
+        trace_id, span_id, parent_span_id, service, operation, started_at, completed_at,
+        duration_ms, status, job_id, execution_id, model_id, region, metadata, error_message,
+        error_type, created_at,
+        coalesce(
+            duration_ns,
+            duration_ms * 1000000::bigint,
+            CASE
+                WHEN completed_at <= started_at THEN 0
+                WHEN completed_at > started_at THEN least(
+                    (extract(epoch FROM completed_at) - extract(epoch FROM started_at)) * 1e9,
+                    9e18
+                )::bigint
+            END
+        ) AS known_duration_ns
+    FROM trace_spans
+) AS spans;
+
+COMMENT ON VIEW trace_stored_spans IS
+    'Every span of trace_spans, with its duration from whichever column has it.';
