@@ -19,8 +19,9 @@ struct Way {
   explicit Way(std::uint64_t ring_bytes)
       : before(ring::CurrentRegistry()),
         registry(*new ring::Registry(ring_bytes, 131'072)),
-        journal(std::uint64_t{1} << 30, 1),
-        drainer({10'000, 500, "service"}, &registry, &journal, &counters, [] {}) {
+        journal({.capacity_bytes = std::uint64_t{1} << 30}),
+        drainer({.batch_rows = 10'000, .flush_interval_ms = 500, .service_name = "service"},
+                &registry, &journal, &counters, [] {}) {
     ring::SetRegistry(&registry);
     internal::g_mode.store(internal::Mode::kOn, std::memory_order_relaxed);  // relaxed: one thread.
   }

@@ -165,9 +165,11 @@ class WithTracer {
 
   benchmark::State& state_;
   std::uint64_t dropped_before_ = 0;
-  flush::Journal journal_{std::uint64_t{1} << 30, 1};
+  flush::Journal journal_{{.capacity_bytes = std::uint64_t{1} << 30}};
   flush::Counters counters_;
-  flush::Drainer drainer_{{10'000, 500, "service"}, &registry(), &journal_, &counters_, [] {}};
+  flush::Drainer drainer_{
+      {.batch_rows = 10'000, .flush_interval_ms = 500, .service_name = "service"},
+      &registry(), &journal_, &counters_, [] {}};
   std::atomic<bool> stop_{false};
   std::thread drainer_thread_;
   std::thread shipper_thread_;

@@ -35,6 +35,8 @@ namespace spanring::cli {
 
 [[nodiscard]] absl::StatusOr<int> Health(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Retain(const Context& context, int days);
+// Delivers what processes that have died left behind; with `list`, only says what there is.
+[[nodiscard]] absl::StatusOr<int> Recover(const Context& context, bool list, bool all_databases);
 [[nodiscard]] absl::StatusOr<int> Doctor(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Demo(const Context& context, const std::string& runner);
 

@@ -29,6 +29,7 @@ Look after
   doctor                  why are no spans arriving? each cause with what to do
   migrate [up|status]     bring the schema up to this program
   migrate down --to N --drop-data
+  recover [--list]        deliver the spans that processes left when they died
   retain --days N         remove what is older
 Try
   demo                    the whole way once, in a private PostgreSQL
@@ -59,6 +60,8 @@ struct Arguments {
   int days = 0;
   int to_version = 0;
   bool drop_data = false;
+  bool list = false;
+  bool all_databases = false;
   std::string runner;
   std::vector<std::string> sql;
   std::vector<std::string> psql;
@@ -114,6 +117,14 @@ void AddDev(CLI::App* app, Arguments* arguments, Command* chosen) {
 void AddCare(CLI::App* app, Arguments* arguments, Command* chosen) {
   AddCommand(app, "health", "Sizes, counts, writers, drops by reason", chosen, Health);
   AddCommand(app, "doctor", "Why are no spans arriving?", chosen, Doctor);
+  CLI::App* recover = AddCommand(
+      app, "recover", "Deliver the spans that processes left when they died", chosen,
+      [arguments](const Context& context) {
+        return Recover(context, arguments->list, arguments->all_databases);
+      });
+  recover->add_flag("--list", arguments->list, "only say what there is, and who traces now");
+  recover->add_flag("--all", arguments->all_databases,
+                    "also what was meant for another database than this one");
   AddCommand(app, "retain", "Remove what is older", chosen,
              [arguments](const Context& context) { return Retain(context, arguments->days); })
       ->add_option("--days", arguments->days, "keep so many days")

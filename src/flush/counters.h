@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "ring/control.h"
 #include "spanring/stats.h"
 
 namespace spanring::flush {
@@ -16,6 +17,10 @@ namespace spanring::flush {
 // after it finds every span that this counted as gone.
 class Counters {
  public:
+  Counters() = default;
+  // The drops are counted there too, for who reads it when this process was killed.
+  void MirrorIn(ring::ControlData* control) noexcept { control_ = control; }
+
   // relaxed: a count that only Undelivered reads.
   void CountDrained(std::uint64_t n) noexcept { drained_.fetch_add(n, std::memory_order_relaxed); }
   // release, here and in CountDropped: pairs with the acquires in Read.
@@ -24,6 +29,8 @@ class Counters {
   }
   void CountDropped(DropReason reason, std::uint64_t n) noexcept {
     dropped_[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_release);
+    if (control_ == nullptr) return;
+    control_->dropped[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_relaxed);
   }
   // relaxed: a count of its own.
   void CountFailure() noexcept { failures_.fetch_add(1, std::memory_order_relaxed); }
@@ -65,6 +72,7 @@ class Counters {
   }
 
  private:
+  ring::ControlData* control_ = nullptr;  // Set before there is another thread.
   std::atomic<std::uint64_t> drained_{0};
   std::atomic<std::uint64_t> persisted_{0};
   std::atomic<std::uint64_t> failures_{0};

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/log.h"
+#include "ring/open_spans.h"
 
 namespace spanring::flush {
 namespace {
@@ -17,19 +18,26 @@ constexpr microseconds kLongestPause{100'000};
 constexpr int kIdleShare = 8;
 // A batch is sealed above this size even when it has few rows.
 constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
+// Between two looks at the open spans; longer where a look takes long: a fiftieth of the time.
+constexpr std::int64_t kLookEveryNs = 250'000'000;
+constexpr std::int64_t kLookShare = 50;
 // From one ring in a row; then its space is given back, and the others get their turn.
 constexpr std::uint64_t kRecordsInARow = 1024;
 
 }  // namespace
 
 Drainer::Drainer(const DrainerOptions& options, ring::Registry* registry, Journal* journal,
-                 Counters* counters, std::function<void()> wake_shipper)
+                 Counters* counters, std::function<void()> wake_shipper, ReportedSpans reported)
     : options_(options),
       registry_(registry),
       journal_(journal),
       counters_(counters),
       wake_shipper_(std::move(wake_shipper)),
-      encoder_(options.service_name) {}
+      encoder_(options.service_name),
+      reported_(std::move(reported)) {
+  // They were seen by looks of another count.
+  for (auto& [span_id, span] : reported_) span.last_look = 0;
+}
 
 void Drainer::Run() {
   struct End {  // Also when an exception ends the thread.
@@ -40,6 +48,7 @@ void Drainer::Run() {
       drainer->done_.notify_all();
     }
   } end{this};
+  journal_->Begin();
   microseconds idle{0};
   for (;;) {
     std::uint64_t requested = 0;
@@ -62,6 +71,7 @@ void Drainer::Run() {
       }
       if (stopping) return;
     }
+    LookAtOpenSpans();
     if (SealIsDue()) Seal();
     if (GiveBackMemory(drained == 0) || drained > 0) idle = microseconds{0};
     const microseconds pause = std::clamp(idle / kIdleShare, kShortestPause, kLongestPause);
@@ -107,6 +117,7 @@ void Drainer::Sleep(microseconds pause) {
 
 std::uint64_t Drainer::Pass() {
   clock_.RecalibrateWhenDue();
+  TellTime();
   refused_ = false;
   // What was committed before this moment is what the pass takes: it ends, however busy the
   // program.
@@ -116,11 +127,22 @@ std::uint64_t Drainer::Pass() {
   std::uint64_t in_this_round = 0;
   do {
     in_this_round = 0;
-    for (ring::Producer* p = newest; p != nullptr; p = p->next)
+    for (ring::Producer* p = newest; p != nullptr; p = p->next) {
       in_this_round += DrainSome(p->ring());
+    }
+    Commit();
     total += in_this_round;
   } while (in_this_round > 0);
   return total;
+}
+
+// For who reads the rings when this process was killed.
+void Drainer::TellTime() {
+  if (options_.control == nullptr) return;
+  // relaxed: as said at ControlData.
+  options_.control->alive_unix_ns.store(clock_.UnixNanoseconds(platform::Ticks()),
+                                        std::memory_order_relaxed);
+  options_.control->SetLine(clock_.line());
 }
 
 std::uint64_t Drainer::DrainSome(ring::Ring& ring) {
@@ -128,11 +150,28 @@ std::uint64_t Drainer::DrainSome(ring::Ring& ring) {
   while (const ring::RecordHeader* record = ring.Peek()) {
     Keep(record);
     ring.Advance(record);
-    if (++drained == kRecordsInARow) break;
+    ++drained;
+    if (BatchIsFull()) Seal();
+    if (drained == kRecordsInARow) break;
   }
   counters_->CountDrained(drained);
-  ring.GiveBack();
   return drained;
+}
+
+// The rows so far are in the journal, so the rings need not hold their records any more.
+void Drainer::Commit() {
+  positions_.clear();
+  try {
+    for (ring::Producer* p = registry_->first(); p != nullptr; p = p->next) {
+      if (p->ring().IsAhead()) positions_.push_back({p->number(), p->ring().read()});
+    }
+    journal_->Commit(positions_);
+  } catch (const std::bad_alloc&) {
+    journal_->CommitInMemoryAlone();
+  }
+  for (ring::Producer* p = registry_->first(); p != nullptr; p = p->next) {
+    if (p->ring().IsAhead()) p->ring().GiveBack();
+  }
 }
 
 bool Drainer::GiveBackMemory(bool idle) {
@@ -145,6 +184,7 @@ bool Drainer::GiveBackMemory(bool idle) {
   producer->ring().Refresh();
   while (DrainSome(producer->ring()) > 0) {
   }
+  Commit();
   producer->GiveUpPages();
   registry_->ReturnCold(producer);
   return true;
@@ -153,6 +193,13 @@ bool Drainer::GiveBackMemory(bool idle) {
 void Drainer::Keep(const ring::RecordHeader* record) {
   try {
     Batch* batch = refused_ ? nullptr : journal_->Open();
+    while (batch == nullptr && !refused_ && journal_->drop_oldest()) {
+      Batch* oldest = journal_->Take(/*first=*/false);
+      if (oldest == nullptr) break;
+      counters_->CountDropped(DropReason::kJournalFull, oldest->rows);
+      journal_->Done(oldest);
+      batch = journal_->Open();
+    }
     if (batch == nullptr) {
       refused_ = true;
       return counters_->CountDropped(DropReason::kJournalFull, 1);
@@ -161,15 +208,23 @@ void Drainer::Keep(const ring::RecordHeader* record) {
     encoder_.Append(*record, clock_, batch->data);
     ++batch->rows;
     journal_->CountAppended(batch->data.size() - before);
-    if (batch->rows >= options_.batch_rows || batch->data.size() >= kBatchBytes) Seal();
+    if (!reported_.empty() && reported_.erase(record->span_id) > 0) {
+      batch->closed.push_back({TraceId(record->trace_id_high, record->trace_id_low),
+                               SpanId(record->span_id)});
+    }
   } catch (const std::bad_alloc&) {
     counters_->CountDropped(DropReason::kOutOfMemory, 1);
   }
 }
 
+bool Drainer::BatchIsFull() const {
+  const Batch* open = journal_->open();
+  return open != nullptr && (open->rows >= options_.batch_rows || open->bytes >= kBatchBytes);
+}
+
 bool Drainer::SealIsDue() const {
   const Batch* open = journal_->open();
-  if (open == nullptr || open->rows == 0) return false;
+  if (open == nullptr || open->IsEmpty()) return false;
   // While the shipper is busy the batch had better grow.
   if (journal_->waiting() > 0) return false;
   const std::int64_t age = platform::ClockNanoseconds(CLOCK_MONOTONIC) - open->opened_ns;
@@ -177,11 +232,73 @@ bool Drainer::SealIsDue() const {
 }
 
 void Drainer::Seal() {
+  Commit();
   try {
     journal_->Seal();
     wake_shipper_();
   } catch (const std::bad_alloc&) {
     base::LogError("no memory to pass a batch on; it is tried again");
+  }
+}
+
+// Spans that have been open for long are worth a row of their own: they may never end.
+void Drainer::LookAtOpenSpans() {
+  const std::int64_t begin = platform::ClockNanoseconds(CLOCK_MONOTONIC);
+  if (options_.open_span_ms == 0 || begin < next_look_ns_) return;
+  ++looks_;
+  const std::uint64_t ticks = platform::Ticks();
+  const std::int64_t unix_ns = clock_.UnixNanoseconds(ticks);
+  const std::int64_t long_ns = static_cast<std::int64_t>(options_.open_span_ms) * 1'000'000;
+  for (ring::Producer* p = registry_->first(); p != nullptr; p = p->next) {
+    p->ForEachSlot([&](const ring::OpenSpan* slot) {
+      ring::OpenLook look;
+      if (!ring::LookAtOpenSpan(slot, &look)) return;
+      const auto reported = reported_.find(look.span_id);
+      if (reported != reported_.end()) {
+        reported->second.last_look = looks_;
+        return;
+      }
+      const auto start_ticks = static_cast<std::uint64_t>(look.start);
+      const std::int64_t age = look.start_is_unix_ns
+                                   ? unix_ns - look.start
+                                   : clock_.DurationNanoseconds(start_ticks, ticks);
+      if (age >= long_ns) ReportOpenSpan(slot);
+    });
+  }
+  ForgetEndedSpans();
+  const std::int64_t end = platform::ClockNanoseconds(CLOCK_MONOTONIC);
+  next_look_ns_ = end + std::max(kLookEveryNs, kLookShare * (end - begin));
+}
+
+void Drainer::ReportOpenSpan(const ring::OpenSpan* slot) {
+  try {
+    if (!ring::CopyOpenSpan(slot, &open_record_)) return;  // Perhaps at the next look.
+    Batch* batch = journal_->Open();
+    if (batch == nullptr) return;
+    const auto& record = *reinterpret_cast<const ring::RecordHeader*>(open_record_.data());
+    const TraceId trace_id(record.trace_id_high, record.trace_id_low);
+    reported_.emplace(record.span_id, ReportedSpan{trace_id, looks_});
+    encoder_.AppendOpen(record, clock_, options_.writer, batch->open_data);
+    ++batch->open_rows;
+  } catch (const std::bad_alloc&) {  // Perhaps at the next look.
+  }
+}
+
+// A span that ended with a full ring comes by no record. Two looks: its record may be on its way.
+void Drainer::ForgetEndedSpans() {
+  for (auto it = reported_.begin(); it != reported_.end();) {
+    if (looks_ - it->second.last_look < 2) {
+      ++it;
+      continue;
+    }
+    try {
+      Batch* batch = journal_->Open();
+      if (batch == nullptr) return;
+      batch->closed.push_back({it->second.trace_id, SpanId(it->first)});
+    } catch (const std::bad_alloc&) {
+      return;
+    }
+    it = reported_.erase(it);
   }
 }
 

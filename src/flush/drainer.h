@@ -11,6 +11,8 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "flush/counters.h"
 #include "flush/journal.h"
@@ -23,14 +25,24 @@ namespace spanring::flush {
 struct DrainerOptions {
   std::uint64_t batch_rows;
   std::uint64_t flush_interval_ms;
-  std::string service_name;
+  std::string service_name = {};
+  std::uint64_t open_span_ms = 0;  // Spans open for longer are reported; 0: none is.
+  TraceId writer = {};
+  ring::ControlData* control = nullptr;  // Learns the time and how to read ticks.
 };
+
+// Spans that trace_open_spans holds, or will when the open batch is stored; by span id.
+struct ReportedSpan {
+  TraceId trace_id;
+  std::uint64_t last_look;  // Number of the last that saw it open.
+};
+using ReportedSpans = std::unordered_map<std::uint64_t, ReportedSpan>;
 
 class Drainer {
  public:
   // `wake_shipper` is called after a batch was sealed.
   Drainer(const DrainerOptions& options, ring::Registry* registry, Journal* journal,
-          Counters* counters, std::function<void()> wake_shipper);
+          Counters* counters, std::function<void()> wake_shipper, ReportedSpans reported = {});
   Drainer(const Drainer&) = delete;
   Drainer& operator=(const Drainer&) = delete;
 
@@ -49,16 +61,24 @@ class Drainer {
   // Waits until Run is over, and neither rings nor journal are touched any more; false when
   // `deadline` came first.
   bool WaitUntilEnded(std::chrono::steady_clock::time_point deadline);
+  // When it has ended, for the next.
+  ReportedSpans TakeReported() { return std::move(reported_); }
   // Every batch with a lower sequence was sealed by a pass that is over.
   std::uint64_t flushed_sequence();
 
  private:
   std::uint64_t DrainSome(ring::Ring& ring);
+  void Commit();
+  void TellTime();
   // Some of the pages that ended threads and long spans left behind. False: there were none.
   bool GiveBackMemory(bool idle);
   void Keep(const ring::RecordHeader* record);
   bool SealIsDue() const;
+  bool BatchIsFull() const;
   void Seal();
+  void LookAtOpenSpans();
+  void ReportOpenSpan(const ring::OpenSpan* slot);
+  void ForgetEndedSpans();
   void Sleep(std::chrono::microseconds pause);
 
   const DrainerOptions options_;
@@ -71,6 +91,11 @@ class Drainer {
   RowEncoder encoder_;
   platform::TickCalibration clock_;
   bool refused_ = false;  // The journal was full in this pass.
+  std::vector<RingPosition> positions_;
+  ReportedSpans reported_;
+  std::uint64_t looks_ = 0;
+  std::int64_t next_look_ns_ = 0;  // CLOCK_MONOTONIC.
+  std::vector<std::uint8_t> open_record_;
 
   std::mutex mutex_;
   std::condition_variable wake_;  // For the drainer's thread.

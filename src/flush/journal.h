@@ -1,17 +1,33 @@
-// What has left the rings and is not yet in the database: batches of rows, ready for COPY.
+// What has left the rings and is not yet in the database: batches of rows, ready for COPY, in
+// memory and, where there is a folder, on disk.
 // Threads: said per group of members; batches travel over lock-free queues.
 // Memory: bounded by `capacity_bytes` of rows; emptied batches are used again.
-// Errors: a full journal refuses rows, and the caller counts them.
-// Design: docs/architecture.md#journal
+// Errors: a full journal refuses rows, and the caller counts them. What cannot be written to disk
+//   stays in memory, which is said once.
+// Design: docs/reliability.md#journal
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "concurrentqueue/concurrentqueue.h"
+#include "flush/segment.h"
+#include "ring/control.h"
 
 namespace spanring::flush {
+
+struct SpanKey {
+  TraceId trace_id;
+  SpanId span_id;
+};
 
 // Rows in PostgreSQL's binary COPY format, without the header and the trailer of the stream.
 struct Batch {
@@ -19,55 +35,114 @@ struct Batch {
   std::uint32_t rows = 0;
   std::int64_t opened_ns = 0;  // CLOCK_MONOTONIC at its first row.
   std::vector<std::uint8_t> data;
+  std::uint64_t bytes = 0;  // Of the rows, also while `data` is empty and they are on disk.
+
+  // Of trace_open_spans: rows to add, and spans that are there no more.
+  std::uint32_t open_rows = 0;
+  std::vector<std::uint8_t> open_data;
+  std::vector<SpanKey> closed;
+
+  bool on_disk = false;    // All rows are in the segment ...
+  bool in_memory = true;   // ... and all are in `data`.
+
+  bool IsEmpty() const noexcept { return rows == 0 && open_rows == 0 && closed.empty(); }
+  // Its transaction must not overtake that of an earlier such batch.
+  bool IsOrdered() const noexcept { return open_rows > 0 || !closed.empty(); }
+};
+
+struct JournalOptions {
+  std::uint64_t capacity_bytes = 64 * 1024 * 1024;
+  std::uint64_t next_sequence = 1;
+  bool drop_oldest = false;
+  int shippers = 1;
+  TraceId writer = {};
+  // The writer's own, which may be opened up to Begin; nullptr, or not open: memory only.
+  const platform::Fd* folder = nullptr;
+  bool adopts = true;                     // What an earlier journal left in the folder.
+  ring::ControlData* control = nullptr;   // Learns the sequences.
 };
 
 class Journal {
  public:
-  // `next_sequence` goes on where an earlier journal of the same writer stopped.
-  Journal(std::uint64_t capacity_bytes, std::uint64_t next_sequence)
-      : capacity_bytes_(capacity_bytes), next_sequence_(next_sequence) {}
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  explicit Journal(const JournalOptions& options);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
   // --- The drainer ---
 
+  // Before all else: takes what an earlier journal of this process left in the folder.
+  void Begin();
   // The batch that takes rows now, or nullptr when the journal is full. May throw std::bad_alloc.
   Batch* Open();
   // Rows were added to the open batch.
-  void CountAppended(std::size_t bytes) noexcept {
-    // relaxed, here and below: a budget, not an order.
-    bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  }
-  // Hands the open batch to the shippers; nothing when it has no rows. May throw std::bad_alloc.
+  void CountAppended(std::size_t bytes) noexcept;
+  // What was added since the last Commit goes to disk, with the rings' positions behind it.
+  void Commit(const std::vector<RingPosition>& positions) noexcept;
+  // It stays in memory alone: there is none for the positions.
+  void CommitInMemoryAlone() noexcept;
+  // Hands the open batch, which is committed, to the shippers; nothing when it is empty. May throw
+  // std::bad_alloc.
   void Seal();
   const Batch* open() const noexcept { return open_; }
-  // The sequence that the next sealed batch will have.
+  // The sequence that the next batch will have.
   std::uint64_t next_sequence() const noexcept { return next_sequence_; }
+  bool drop_oldest() const noexcept { return options_.drop_oldest; }
 
   // --- The shippers ---
 
-  // The oldest sealed batch, or nullptr.
-  Batch* Take() noexcept;
-  // Its rows are in the database, or dropped and counted.
+  // The oldest sealed batch, or nullptr. `first`: for the one shipper that takes ordered ones too.
+  Batch* Take(bool first = true) noexcept;
+  // Brings its rows into memory. Unavailable: try again. DataLoss: some are damaged; `rows` says how
+  // many are left.
+  absl::Status Load(Batch* batch);
+  // Its rows are in the database, or dropped and counted. May be called by the drainer too.
   void Done(Batch* batch) noexcept;
+  // This shipper takes no more. Its last batch, if any, stays with it.
+  void ShipperEnded() noexcept;
 
   // --- Any thread ---
 
   // Sealed batches that no shipper is done with. relaxed, both: a little old is as good.
   std::uint64_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  // Waits until every batch below `sequence` is done with; false when `deadline` came first.
+  bool WaitUntilDone(std::uint64_t sequence, Deadline deadline);
+  // Rows that are safe on disk, and not done with.
+  std::uint64_t rows_on_disk();
 
  private:
-  const std::uint64_t capacity_bytes_;
+  bool HasFolder() const noexcept { return options_.folder != nullptr && *options_.folder; }
+  bool HasRoom() const noexcept;
+  void OpenSegment();
+  void DiskFailed(const absl::Status& status) noexcept;
+  void Enqueue(Batch* batch);
+
+  const JournalOptions options_;
+  // relaxed, all: budgets, not orders.
   std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> bytes_in_memory_{0};
   std::atomic<std::uint64_t> waiting_{0};
   moodycamel::ConcurrentQueue<Batch*> sealed_;
+  moodycamel::ConcurrentQueue<Batch*> ordered_;
   moodycamel::ConcurrentQueue<Batch*> emptied_;
 
   // The drainer's.
   std::uint64_t next_sequence_;
   Batch* open_ = nullptr;
+  std::optional<SegmentWriter> segment_;  // Of the open batch, while all its rows are in it.
+  std::size_t committed_bytes_ = 0;       // Of the open batch.
+  std::uint32_t committed_rows_ = 0;
+  std::int64_t try_disk_again_ns_ = 0;
+  bool disk_failed_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Under mutex_: the rows on disk of each batch that is sealed and not done with.
+  std::map<std::uint64_t, std::uint32_t> outstanding_;
+  int shippers_;
 };
 
 }  // namespace spanring::flush

@@ -60,6 +60,8 @@ class Writer {
     at_ = base::CopySanitized(text, at_);
     PutLength(length);
   }
+  void Int64OrNull(std::int64_t value, bool is_set) { is_set ? Int64(value) : Null(); }
+  void SpanIdOrNull(std::uint64_t id) { id != 0 ? Uuid(0, id) : Null(); }
   void TextOrNull(std::string_view text) { text.empty() ? Null() : Text(text); }
 
   // A field whose length is known when it is written.
@@ -142,13 +144,10 @@ struct Fields {
   bool has_attributes = false;
 };
 
-Fields ReadFields(const RecordHeader& record) {
+Fields ReadFields(const RecordHeader& record, const ring::CallSiteNames& names) {
   Fields fields;
-  if (record.site != 0) {
-    const ring::CallSiteNames names = ring::LookupCallSite(record.site);
-    fields.service = names.service;
-    fields.operation = names.operation;
-  }
+  fields.service = names.service;
+  fields.operation = names.operation;
   ring::ItemReader reader(ring::ItemsOf(&record));
   while (const auto item = reader.Next()) {
     switch (item->kind) {
@@ -297,17 +296,26 @@ void PutMetadata(Writer& writer, const RecordHeader& record, const Fields& field
 
 }  // namespace
 
-void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibration& clock,
-                        std::vector<std::uint8_t>& out) {
-  const Fields fields = ReadFields(record);
-  const Times times = ReadTimes(record, clock);
+ring::CallSiteNames RowEncoder::NamesOf(std::uint16_t site) const {
+  if (names_ == nullptr) return site == 0 ? ring::CallSiteNames() : ring::LookupCallSite(site);
+  if (site >= names_->size()) return {};
+  return {(*names_)[site].first, (*names_)[site].second};
+}
 
+// Enough for the row of any such record.
+std::uint8_t* RowEncoder::Room(const RecordHeader& record) {
   // A control character takes six bytes in JSON and a number may take 24 bytes for eight; names of
   // a call site are not among the items.
   const std::size_t most = 2048 + 3 * default_service_.size() + 6 * std::size_t{record.size};
   if (row_.size() < most) row_.resize(most);
+  return row_.data();
+}
 
-  Writer writer(row_.data());
+void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibration& clock,
+                        std::vector<std::uint8_t>& out) {
+  const Fields fields = ReadFields(record, NamesOf(record.site));
+  const Times times = ReadTimes(record, clock);
+  Writer writer(Room(record));
   writer.Put(kRowColumnCount);
   const std::int64_t start_us = FloorToUs(times.start_ns);
   // The sum stays in range: a duration that overflowed was cut, a time of 2262 has room in int64
@@ -318,18 +326,10 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
   writer.Int64(start_us - kPostgresEpochUs);
   writer.Int64(end_us - kPostgresEpochUs);
   writer.Int64(times.duration_ns);
-  if ((record.flags & ring::kHasExecutionId) != 0) {
-    writer.Int64(record.execution_id);
-  } else {
-    writer.Null();
-  }
+  writer.Int64OrNull(record.execution_id, (record.flags & ring::kHasExecutionId) != 0);
   writer.Uuid(record.trace_id_high, record.trace_id_low);
   writer.Uuid(0, record.span_id);
-  if (record.parent_id != 0) {
-    writer.Uuid(0, record.parent_id);
-  } else {
-    writer.Null();
-  }
+  writer.SpanIdOrNull(record.parent_id);
   writer.Int32(static_cast<std::int32_t>(std::min<std::int64_t>(
       times.duration_ns / 1'000'000, std::numeric_limits<std::int32_t>::max())));
   writer.Text(fields.service.empty() ? std::string_view(default_service_) : fields.service);
@@ -341,6 +341,29 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
   writer.TextOrNull(fields.error_type);
   writer.TextOrNull(fields.error_message);
   PutMetadata(writer, record, fields, times.ended_before_start_ns);
+  out.insert(out.end(), row_.data(), writer.at());
+}
+
+void RowEncoder::AppendOpen(const RecordHeader& record, const platform::TickCalibration& clock,
+                            const TraceId& writer_id, std::vector<std::uint8_t>& out) {
+  const Fields fields = ReadFields(record, NamesOf(record.site));
+  const std::int64_t start_ns = (record.flags & ring::kStartIsUnixNs) != 0
+                                    ? record.start
+                                    : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
+  Writer writer(Room(record));
+  writer.Put(kOpenRowColumnCount);
+  writer.Int64(FloorToUs(start_ns) - kPostgresEpochUs);
+  writer.Int64OrNull(record.execution_id, (record.flags & ring::kHasExecutionId) != 0);
+  writer.Uuid(record.trace_id_high, record.trace_id_low);
+  writer.Uuid(0, record.span_id);
+  writer.SpanIdOrNull(record.parent_id);
+  writer.Uuid(writer_id.high(), writer_id.low());
+  writer.Text(fields.service.empty() ? std::string_view(default_service_) : fields.service);
+  writer.Text(fields.operation);
+  writer.TextOrNull(fields.job_id);
+  writer.TextOrNull(fields.model_id);
+  writer.TextOrNull(fields.region);
+  PutMetadata(writer, record, fields, 0);
   out.insert(out.end(), row_.data(), writer.at());
 }
 

@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "platform/clock.h"
+#include "ring/call_sites.h"
 #include "ring/record.h"
+#include "spanring/id.h"
 
 namespace spanring::flush {
 
@@ -23,15 +26,33 @@ inline constexpr std::string_view kRowColumns =
     "error_message, metadata";
 inline constexpr std::uint16_t kRowColumnCount = 17;
 
+// A row of trace_open_spans.
+inline constexpr std::string_view kOpenRowColumns =
+    "started_at, execution_id, trace_id, span_id, parent_span_id, writer_id, service, operation, "
+    "job_id, model_id, region, metadata";
+inline constexpr std::uint16_t kOpenRowColumnCount = 12;
+
+// The names of another process's call sites, by number.
+using CallSiteNameList = std::vector<std::pair<std::string, std::string>>;
+
 class RowEncoder {
  public:
-  explicit RowEncoder(std::string default_service) : default_service_(std::move(default_service)) {}
+  // `names`: whose records these are; nullptr: this process's. Outlives the encoder.
+  explicit RowEncoder(std::string default_service, const CallSiteNameList* names = nullptr)
+      : default_service_(std::move(default_service)), names_(names) {}
 
   void Append(const ring::RecordHeader& record, const platform::TickCalibration& clock,
               std::vector<std::uint8_t>& out);
+  // The record of a span that is open.
+  void AppendOpen(const ring::RecordHeader& record, const platform::TickCalibration& clock,
+                  const TraceId& writer, std::vector<std::uint8_t>& out);
 
  private:
+  ring::CallSiteNames NamesOf(std::uint16_t site) const;
+  std::uint8_t* Room(const ring::RecordHeader& record);
+
   std::string default_service_;
+  const CallSiteNameList* names_;
   std::vector<std::uint8_t> row_;  // As long as the longest row so far could be.
 };
 

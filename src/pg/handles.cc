@@ -35,6 +35,33 @@ std::string_view FaultOf(const std::string& conninfo) {
   return torn ? kNotValid : std::string_view();
 }
 
+std::string TargetOf(const std::string& conninfo) {
+  std::string host;
+  std::string port;
+  std::string name;
+  std::string user;
+  const auto read = [&](PQconninfoOption* options) {
+    for (const PQconninfoOption* o = options; o != nullptr && o->keyword != nullptr; ++o) {
+      if (o->val == nullptr) continue;
+      const std::string_view keyword = o->keyword;
+      if (keyword == "host") host = o->val;
+      if (keyword == "hostaddr" && host.empty()) host = o->val;
+      if (keyword == "port") port = o->val;
+      if (keyword == "dbname") name = o->val;
+      if (keyword == "user") user = o->val;
+    }
+    PQconninfoFree(options);
+  };
+  read(PQconndefaults());
+  if (conninfo.find('=') == std::string::npos && conninfo.find("://") == std::string::npos) {
+    if (!conninfo.empty()) name = conninfo;
+  } else {
+    read(PQconninfoParse(conninfo.c_str(), nullptr));
+  }
+  if (name.empty()) name = user;  // As libpq does.
+  return host + ":" + port + "/" + name;
+}
+
 std::string OneLine(std::string_view message) {
   std::string line;
   line.reserve(message.size());

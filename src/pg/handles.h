@@ -32,6 +32,9 @@ using Parameter = std::optional<std::string>;
 // reads it, and then in libpq's own messages.
 [[nodiscard]] std::string_view FaultOf(const std::string& conninfo);
 
+// The database that a connection string names, without who connects and how: "host:port/name".
+[[nodiscard]] std::string TargetOf(const std::string& conninfo);
+
 // libpq's messages span lines and end in one; logs and terminals want a single line.
 [[nodiscard]] std::string OneLine(std::string_view message);
 

@@ -1,12 +1,12 @@
 #include "pg/session.h"
 
 #include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "platform/fork_fds.h"
 
 namespace spanring::pg {
 namespace {
@@ -21,21 +21,6 @@ constexpr std::string_view kCopyTrailer("\377\377", 2);
 
 // Small enough that an error of the server is seen soon, large enough to cost few messages.
 constexpr std::size_t kChunkBytes = 64 * 1024;
-
-// For CloseSocketAfterFork. relaxed: written by the shipper, read in a child that has one thread.
-constinit std::atomic<int> g_socket{-1};
-constinit std::atomic<ino_t> g_socket_inode{0};
-
-ino_t InodeOf(int fd) noexcept {
-  struct stat status{};
-  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
-}
-
-void RememberSocket(int fd) noexcept {
-  // relaxed: as said at g_socket.
-  g_socket_inode.store(InodeOf(fd), std::memory_order_relaxed);
-  g_socket.store(fd, std::memory_order_relaxed);
-}
 
 int PollTimeout(Deadline deadline, int most_ms) {
   const auto left =
@@ -56,12 +41,12 @@ FailureKind KindOf(std::string_view sqlstate, std::string_view constraint) {
 
 }  // namespace
 
-void CloseSocketAfterFork() noexcept {
-  // Only if the number still means that socket: libpq may have closed it, and the host opened a
-  // file. relaxed, both: this is the child's only thread.
-  const int fd = g_socket.exchange(-1, std::memory_order_relaxed);
-  const ino_t inode = g_socket_inode.load(std::memory_order_relaxed);
-  if (fd >= 0 && inode != 0 && InodeOf(fd) == inode) close(fd);
+void Session::RememberSocket() {
+  const int fd = PQsocket(connection_.get());
+  if (fd == remembered_) return;
+  platform::ForgetForFork(remembered_);
+  platform::RememberForFork(fd);
+  remembered_ = fd;
 }
 
 Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
@@ -81,7 +66,7 @@ Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return Lost("");
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK) {
-    RememberSocket(PQsocket(connection_.get()));
+    RememberSocket();
     const Failure wait = Wait(next == PGRES_POLLING_WRITING ? POLLOUT : POLLIN, deadline);
     if (!wait.ok()) {
       Close();
@@ -91,13 +76,12 @@ Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
     if (next == PGRES_POLLING_FAILED) return Lost("");
   }
   PQsetnonblocking(connection_.get(), 1);
-  RememberSocket(PQsocket(connection_.get()));
+  RememberSocket();
   return {};
 }
 
 void Session::Close() {
-  // relaxed: as said at g_socket.
-  g_socket.store(-1, std::memory_order_relaxed);
+  platform::ForgetForFork(std::exchange(remembered_, -1));
   connection_.reset();
 }
 
@@ -123,13 +107,15 @@ Failure Session::Run(const char* sql, const std::vector<Parameter>& parameters, 
   return Finish({}, deadline);
 }
 
-Failure Session::Send(const std::string& sql, std::string_view rows, Deadline deadline) {
+Failure Session::Send(const std::string& sql, const std::vector<std::string_view>& rows,
+                      Deadline deadline) {
   if (PQsendQuery(connection_.get(), sql.c_str()) == 0) return Lost("");
   return Finish(rows, deadline);
 }
 
-Failure Session::Finish(std::string_view rows, Deadline deadline) {
+Failure Session::Finish(const std::vector<std::string_view>& rows, Deadline deadline) {
   Failure first;
+  std::size_t copies = 0;
   for (;;) {
     if (Failure flushed = FlushOut(deadline); !flushed.ok()) return flushed;
     while (PQisBusy(connection_.get()) != 0) {
@@ -140,7 +126,8 @@ Failure Session::Finish(std::string_view rows, Deadline deadline) {
     if (result == nullptr) break;
     const ExecStatusType status = PQresultStatus(result.get());
     if (status == PGRES_COPY_IN) {
-      if (Failure copied = CopyRows(rows, deadline); !copied.ok()) return copied;
+      const std::string_view next = copies < rows.size() ? rows[copies++] : std::string_view();
+      if (Failure copied = CopyRows(next, deadline); !copied.ok()) return copied;
     } else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && first.ok()) {
       first = FromResult(result.get());
     }

@@ -38,13 +38,13 @@ struct Failure {
   bool ok() const { return kind == FailureKind::kNone; }
 };
 
-// In the child of a fork: closes its copy of the parent's connection, without a word to the server.
-void CloseSocketAfterFork() noexcept;
-
 class Session {
  public:
   // Waits end early when `stop` is set and `wake` signalled.
   Session(Wake* wake, const std::atomic<bool>* stop) : wake_(wake), stop_(stop) {}
+  ~Session() { Close(); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   Failure Connect(const std::string& conninfo, Deadline deadline);
   void Close();
@@ -54,12 +54,13 @@ class Session {
 
   // One statement with bound parameters; rows, if any, are thrown away.
   Failure Run(const char* sql, const std::vector<Parameter>& parameters, Deadline deadline);
-  // Any number of statements as one simple-Query message. A COPY ... FROM STDIN (FORMAT binary)
-  // among them is fed with `rows`.
-  Failure Send(const std::string& sql, std::string_view rows, Deadline deadline);
+  // Any number of statements as one simple-Query message. Each COPY ... FROM STDIN (FORMAT binary)
+  // among them is fed with the next of `rows`.
+  Failure Send(const std::string& sql, const std::vector<std::string_view>& rows,
+               Deadline deadline);
 
  private:
-  Failure Finish(std::string_view rows, Deadline deadline);
+  Failure Finish(const std::vector<std::string_view>& rows, Deadline deadline);
   Failure CopyRows(std::string_view rows, Deadline deadline);
   Failure FlushOut(Deadline deadline);
   Failure Wait(short events, Deadline deadline);
@@ -68,7 +69,11 @@ class Session {
 
   Wake* const wake_;
   const std::atomic<bool>* const stop_;
+  // A forked child closes its copy of the socket, without a word to the server.
+  void RememberSocket();
+
   Connection connection_;
+  int remembered_ = -1;
 };
 
 }  // namespace spanring::pg

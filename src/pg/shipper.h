@@ -22,6 +22,7 @@
 
 #include "flush/counters.h"
 #include "flush/journal.h"
+#include "pg/batch_sender.h"
 #include "pg/session.h"
 #include "pg/wake.h"
 #include "spanring/id.h"
@@ -30,13 +31,24 @@
 
 namespace spanring::pg {
 
+struct ShipperParts {
+  TraceId writer;
+  flush::Journal* journal;
+  flush::Counters* counters;
+  // The process's counts as they are now.
+  std::function<Stats()> stats;
+  // Called once, after the first try to connect.
+  std::function<void()> first_connect;
+  // Called when connected, and then now and then, while batches may wait.
+  std::function<void()> look_around;
+  // One of a process's shippers is the first: it stores the counts, and takes the batches whose
+  // order matters.
+  bool is_first = true;
+};
+
 class Shipper {
  public:
-  // `stats` gives the process's counts as they are now. `first_connect` is called once, after the
-  // first try to connect.
-  Shipper(const Options& options, const TraceId& writer_id, flush::Journal* journal,
-          flush::Counters* counters, std::function<Stats()> stats,
-          std::function<void()> first_connect);
+  Shipper(const Options& options, ShipperParts parts);
   ~Shipper() { delete batch_; }
   Shipper(const Shipper&) = delete;
   Shipper& operator=(const Shipper&) = delete;
@@ -50,8 +62,6 @@ class Shipper {
   // Ends Run as soon as it can.
   void Abort() noexcept;
 
-  // Waits until every batch below `sequence` is done with; false when `deadline` came first.
-  bool WaitUntilDone(std::uint64_t sequence, Deadline deadline);
   // Waits until Run has ended; false when `deadline` came first.
   bool WaitUntilEnded(Deadline deadline);
   // From now on no batch changes a count: the caller counts what was not confirmed.
@@ -63,42 +73,43 @@ class Shipper {
   bool Idle();
   bool Connect();
   void Ship();
+  bool LoadBatch();
   Failure Prepare();
-  Failure SendBatch(const flush::Batch& batch);
-  Failure SendInPieces(const flush::Batch& batch);
-  Failure SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused);
   Failure StoreCounts(bool stopped);
   void CountsStored();
   bool CountsChanged();
-  std::string WriterUpdate(std::uint64_t persisted_now, std::uint64_t rejected_now, bool stopped);
+  bool LastWords();
+  void LookAroundWhenDue();
+  void TellDrops(const Stats& stats);
+  std::string CountsStatement(std::uint64_t persisted_now, std::uint64_t rejected_now,
+                              bool stopped);
   void Settle(std::uint64_t persisted, std::uint64_t rejected);
   void Report(const Failure& failure);
   void BackOff();
   void WaitFor(std::chrono::milliseconds pause);
-  Deadline BatchDeadline() const;
 
   const Options options_;
   const std::string writer_id_;
-  flush::Journal* const journal_;
-  flush::Counters* const counters_;
-  const std::function<Stats()> stats_;
-  std::function<void()> first_connect_;  // The shipper's thread.
+  ShipperParts parts_;
   Wake wake_;
   std::atomic<bool> finish_{false};
   std::atomic<bool> abort_{false};
 
   // The shipper's thread.
   Session session_;
+  BatchSender sender_;
   flush::Batch* batch_ = nullptr;  // In hand.
   int tries_ = 0;                  // Of the batch in hand that the server answered with an error.
-  std::uint64_t refused_in_doubt_ = 0;  // Rows of it, if a commit without an answer took place.
   int failures_in_a_row_ = 0;
   Clock::time_point last_use_{};
   Clock::time_point prepared_{};
+  Clock::time_point looked_around_{};
   Clock::time_point last_report_{};
+  Clock::time_point drops_told_at_{};
+  std::uint64_t drops_told_ = 0;
   std::uint64_t failures_unreported_ = 0;
   bool was_down_ = false;
-  std::uint64_t dropped_sent_ = 0;  // By the last statement for our row in trace_writers ...
+  std::uint64_t dropped_sent_ = 0;  // By the last statement of our counts ...
   std::uint64_t started_sent_ = 0;
   std::uint64_t dropped_stored_ = 0;  // ... and by the last that was committed.
   std::uint64_t started_stored_ = 0;
@@ -107,9 +118,8 @@ class Shipper {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t done_below_ = 0;  // Under mutex_.
-  bool ended_ = false;            // Under mutex_.
-  bool given_up_ = false;         // Under mutex_.
+  bool ended_ = false;     // Under mutex_.
+  bool given_up_ = false;  // Under mutex_.
 };
 
 }  // namespace spanring::pg

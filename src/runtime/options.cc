@@ -30,6 +30,8 @@ constexpr Setting kSettings[] = {
     {"SPANRING_FLUSH_INTERVAL_MS", &Options::flush_interval_ms, 1, 60'000},
     {"SPANRING_BATCH_ROWS", &Options::batch_rows, 1, 100'000},
     {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, kMiB, kMiB* kMiB},
+    {"SPANRING_SHIPPERS", &Options::shippers, 1, 8},
+    {"SPANRING_OPEN_SPAN_MS", &Options::open_span_ms, 0, 86'400'000},
     {"SPANRING_CONNECT_TIMEOUT_MS", &Options::connect_timeout_ms, 100, 600'000},
     {"SPANRING_BATCH_TIMEOUT_MS", &Options::batch_timeout_ms, 100, 3'600'000},
     {"SPANRING_RETRY_MAX_MS", &Options::retry_max_ms, 10, 600'000},
@@ -97,6 +99,14 @@ Options Options::FromEnvironment() {
     options.service_name = std::move(service);
   }
   for (const Setting& setting : kSettings) ReadNumber(setting, options);
+  options.ring_dir = Variable("SPANRING_RING_DIR");
+  options.journal_dir = Variable("SPANRING_JOURNAL_DIR");
+  const std::string full = absl::AsciiStrToLower(Variable("SPANRING_JOURNAL_FULL"));
+  options.journal_drops_oldest = full == "oldest";
+  if (options.enabled && !full.empty() && full != "oldest" && full != "newest") {
+    base::LogError(absl::StrCat("SPANRING_JOURNAL_FULL=", full,
+                                " is neither newest nor oldest; newest is used"));
+  }
   return options;
 }
 

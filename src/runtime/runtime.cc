@@ -1,7 +1,9 @@
 #include "runtime/runtime.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -52,22 +54,154 @@ void StartThread(const char* name, std::function<void()> body) {
 }  // namespace
 
 Runtime::Way::Way(const Options& options, Runtime* runtime)
-    : journal(options.journal_bytes, runtime->next_sequence_),
-      shipper(
-          options, runtime->writer_id_, &journal, &runtime->counters_,
-          [runtime] { return runtime->GetStats(); }, runtime->watch_exit_),
-      drainer({options.batch_rows, options.flush_interval_ms, options.service_name},
-              &runtime->registry_, &journal, &runtime->counters_, [this] { shipper.Notify(); }) {}
+    : journal({.capacity_bytes = options.journal_bytes,
+               .next_sequence = runtime->next_sequence_,
+               .drop_oldest = options.journal_drops_oldest,
+               .shippers = static_cast<int>(options.shippers),
+               .writer = runtime->writer_id_,
+               .folder = &runtime->journal_folder_.fd,
+               // What was meant for another database stays for who goes there.
+               .adopts = pg::TargetOf(options.database_url) == runtime->owner_.target,
+               .control = runtime->control_}),
+      drainer({.batch_rows = options.batch_rows,
+               .flush_interval_ms = options.flush_interval_ms,
+               .service_name = options.service_name,
+               .open_span_ms = options.open_span_ms,
+               .writer = runtime->writer_id_,
+               .control = runtime->control_},
+              runtime->registry_, &journal, &runtime->counters_,
+              [this] {
+                for (const auto& shipper : shippers) shipper->Notify();
+              },
+              std::move(runtime->reported_)),
+      recovery(options) {
+  for (std::uint64_t i = 0; i < options.shippers; ++i) {
+    shippers.push_back(
+        std::make_unique<pg::Shipper>(options, runtime->PartsOfShipper(this, options, i == 0)));
+  }
+}
+
+pg::ShipperParts Runtime::PartsOfShipper(Way* way, const Options& options, bool is_first) {
+  pg::ShipperParts parts{.writer = writer_id_,
+                         .journal = &way->journal,
+                         .counters = &counters_,
+                         .stats = [this] { return GetStats(); },
+                         .first_connect = {},
+                         .look_around = {},
+                         .is_first = is_first};
+  if (is_first) {
+    parts.first_connect = watch_exit_;
+    parts.look_around = [this, options] { RecoverOthers(options); };
+  }
+  return parts;
+}
 
 Runtime::Runtime(const Options& options, void (*watch_exit)())
     : writer_id_(internal::NewTraceId()),
       watch_exit_(watch_exit),
-      registry_(std::bit_ceil(options.ring_bytes), options.max_open_spans) {}
+      owner_{SPANRING_VERSION, options.service_name, pg::TargetOf(options.database_url),
+             static_cast<std::uint64_t>(getpid())} {
+  base::ConfigureLog(options);
+  MakeRegistry(options);
+}
+
+// In files, or, where that cannot be, in memory: then a crash takes with it what is there.
+void Runtime::MakeRegistry(const Options& options) {
+  const std::uint64_t ring_bytes = std::bit_ceil(options.ring_bytes);
+  const std::string root = recovery::RootsOf(options).rings;
+  if (!root.empty()) {
+    auto folder = recovery::MakeFolder(root, writer_id_, owner_);
+    if (folder.ok()) {
+      ring_folder_ = std::move(*folder);
+      platform::Fd fd(fcntl(ring_folder_.fd.get(), F_DUPFD_CLOEXEC, 0));
+      registry_ = new ring::Registry(ring_bytes, options.max_open_spans, std::move(fd));
+      control_ = registry_->MakeControl();
+      if (control_ == nullptr) {
+        recovery::RemoveFiles(ring_folder_);
+        delete registry_;
+        registry_ = nullptr;
+        folder = absl::UnavailableError(absl::StrCat("no room in ", root));
+      }
+    }
+    if (!folder.ok()) {
+      base::LogError(absl::StrCat("rings are in memory, and lost if the process is killed: ",
+                                  folder.status().message()));
+    }
+  }
+  if (registry_ == nullptr) {
+    registry_ = new ring::Registry(ring_bytes, options.max_open_spans);
+    return;
+  }
+  control_->writer_high = writer_id_.high();
+  control_->writer_low = writer_id_.low();
+  control_->pid = owner_.pid;
+  control_->batch_rows = options.batch_rows;
+  control_->service_bytes = std::min(options.service_name.size(), control_->service.size());
+  options.service_name.copy(control_->service.data(), control_->service_bytes);
+  counters_.MirrorIn(control_);
+  registry_->PublishControl();
+}
+
+void Runtime::OpenJournal(const Options& options) {
+  const std::string root = recovery::RootsOf(options).journal;
+  if (root.empty()) return;
+  auto folder = recovery::MakeFolder(root, writer_id_, owner_);
+  if (folder.ok()) {
+    journal_folder_ = std::move(*folder);
+  } else {
+    base::LogError(absl::StrCat("the journal is in memory, and lost if the process is killed: ",
+                                folder.status().message()));
+  }
+}
+
+// What dead processes left, on a thread of its own while there is something.
+void Runtime::RecoverOthers(const Options& options) {
+  if (!recovery::AnyOrphan(recovery::RootsOf(options))) return;
+  std::shared_ptr<Way> way;
+  {
+    const std::lock_guard way_lock(way_mutex_);
+    way = way_;
+  }
+  if (way == nullptr) return;
+  {
+    const std::lock_guard lock(way->mutex);
+    if (std::exchange(way->recovering, true)) return;
+  }
+  StartThread("spanring-rescue", [way] {
+    std::uint64_t spans = 0;
+    for (const recovery::Recovered& one : way->recovery.Run()) {
+      spans += one.from_journal + one.from_rings + one.were_open;
+      if (!one.status.ok() && !absl::IsCancelled(one.status)) {
+        base::LogError(absl::StrCat("cannot recover what process ", one.owner.pid, " (",
+                                    one.owner.service, ") left: ", one.status.message()));
+      }
+    }
+    if (spans > 0) {
+      base::LogInfo(absl::StrCat(spans, " spans of processes that had died were recovered"));
+    }
+    const std::lock_guard lock(way->mutex);
+    way->recovering = false;
+    way->changed.notify_all();
+  });
+}
+
+void Runtime::LeaveAtExit() noexcept {
+  const Stats stats = GetStats();
+  if (stats.journalled == 0 && stats.open == 0) {
+    // Still open, and locked: threads may go on.
+    recovery::RemoveFiles(ring_folder_);
+    recovery::RemoveFiles(journal_folder_);
+  } else if (control_ != nullptr) {
+    // relaxed: as said at ControlData.
+    control_->left_in_order.store(1, std::memory_order_relaxed);
+  }
+}
 
 bool Runtime::LastHasEnded() {
   if (last_ == nullptr) return true;
   if (!last_->drainer.WaitUntilEnded(Clock::now())) return false;
   next_sequence_ = last_->journal.next_sequence();
+  reported_ = last_->drainer.TakeReported();
   last_.reset();
   return true;
 }
@@ -83,10 +217,15 @@ absl::Status Runtime::Start(const Options& options) {
   base::ConfigureLog(options);
   try {
     auto way = std::make_shared<Way>(options, this);
-    StartThread("spanring-drain", [way] { way->drainer.Run(); });
+    StartThread("spanring-drain", [this, way, options] {
+      std::call_once(journal_opened_, [&] { OpenJournal(options); });
+      way->drainer.Run();
+    });
     last_ = way;
     try {
-      StartThread("spanring-ship", [way] { way->shipper.Run(); });
+      for (const auto& shipper : way->shippers) {
+        StartThread("spanring-ship", [way, &shipper = *shipper] { shipper.Run(); });
+      }
     } catch (...) {
       way->drainer.Stop();
       throw;
@@ -113,7 +252,7 @@ absl::Status Runtime::Flush(absl::Duration timeout) {
   const std::uint64_t dropped_before = GetStats().dropped;
   const std::uint64_t ticket = way->drainer.RequestFlush();
   if (!way->drainer.WaitForFlush(ticket, deadline) ||
-      !way->shipper.WaitUntilDone(way->drainer.flushed_sequence(), deadline)) {
+      !way->journal.WaitUntilDone(way->drainer.flushed_sequence(), deadline)) {
     return absl::DeadlineExceededError(
         absl::StrCat(GetStats().journalled, " spans are not in the database yet"));
   }
@@ -135,25 +274,57 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   way->drainer.Stop();
   // The drainer waits for nobody, so a deadline of zero is no reason to leave the rings unread.
   way->drainer.WaitUntilEnded(std::max(deadline, Clock::now() + std::chrono::seconds(5)));
-  way->shipper.Finish();
-  const bool delivered = way->shipper.WaitUntilEnded(deadline);
-  if (!delivered) {
-    way->shipper.Abort();
-    // Long enough for a thread that is not stuck.
-    way->shipper.WaitUntilEnded(Clock::now() + std::chrono::milliseconds(200));
-    way->shipper.GiveUp();
+  way->recovery.Abort();
+  const bool delivered = WaitForShippers(*way, deadline);
+  if (!delivered) StopShippers(*way);
+  {
+    std::unique_lock way_lock(way->mutex);
+    way->changed.wait_for(way_lock, std::chrono::milliseconds(200), [&] { return !way->recovering; });
   }
   {
     const std::lock_guard way_lock(way_mutex_);
     way_.reset();
   }
-  const std::uint64_t undelivered = counters_.Undelivered();
-  counters_.CountDropped(DropReason::kShutdown, undelivered);
+  const absl::Status status = Undelivered(*way, delivered);
   static_cast<void>(LastHasEnded());  // Frees the journal now, if it can be.
-  if (undelivered > 0) {
-    base::LogError(absl::StrCat("failed to persist trace span: ", undelivered,
+  return status;
+}
+
+// The first comes last: it stores the counts when the others are done.
+bool Runtime::WaitForShippers(Way& way, pg::Deadline deadline) {
+  for (std::size_t i = way.shippers.size(); i-- > 0;) {
+    way.shippers[i]->Finish();
+    if (!way.shippers[i]->WaitUntilEnded(deadline)) return false;
+  }
+  return true;
+}
+
+void Runtime::StopShippers(Way& way) {
+  for (const auto& shipper : way.shippers) shipper->Abort();
+  // Long enough for threads that are not stuck.
+  const auto soon = Clock::now() + std::chrono::milliseconds(200);
+  for (const auto& shipper : way.shippers) {
+    shipper->WaitUntilEnded(soon);
+    shipper->GiveUp();
+  }
+}
+
+absl::Status Runtime::Undelivered(Way& way, bool delivered) {
+  const std::uint64_t undelivered = counters_.Undelivered();
+  const std::uint64_t on_disk = std::min(undelivered, way.journal.rows_on_disk());
+  const std::uint64_t lost = undelivered - on_disk;
+  counters_.CountDropped(DropReason::kShutdown, lost);
+  if (lost > 0) {
+    base::LogError(absl::StrCat("failed to persist trace span: ", lost,
                                 " spans were not delivered before the deadline of the shutdown"));
-    return absl::DeadlineExceededError(absl::StrCat(undelivered, " spans were dropped"));
+    return absl::DeadlineExceededError(absl::StrCat(lost, " spans were dropped"));
+  }
+  if (on_disk > 0) {
+    const std::string message =
+        absl::StrCat(on_disk, " spans stay in the journal until the next process of this user, or "
+                     "`spanring recover`, delivers them");
+    base::LogError(message);
+    return absl::DeadlineExceededError(message);
   }
   if (!delivered) return absl::DeadlineExceededError("the last counts were not stored");
   return absl::OkStatus();
@@ -162,7 +333,7 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
 Stats Runtime::GetStats() const noexcept {
   // In this order: a span that has left the journal has been in a ring, and is not counted as less.
   const Stats gone = counters_.Read();
-  Stats stats = registry_.Count();
+  Stats stats = registry_->Count();
   flush::Counters::Add(gone, stats);
   return stats;
 }

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -15,6 +17,8 @@
 #include "flush/drainer.h"
 #include "flush/journal.h"
 #include "pg/shipper.h"
+#include "recovery/folders.h"
+#include "recovery/recover.h"
 #include "ring/registry.h"
 #include "spanring/options.h"
 #include "spanring/stats.h"
@@ -38,7 +42,9 @@ class Runtime {
   Stats GetStats() const noexcept;
   // acquire: pairs with the releases in Start and BeginShutdown.
   bool running() const noexcept { return running_.load(std::memory_order_acquire); }
-  ring::Registry* registry() noexcept { return &registry_; }
+  ring::Registry* registry() noexcept { return registry_; }
+  // The process exits: its folders go with it, unless something is left in them for the next.
+  void LeaveAtExit() noexcept;
 
  private:
   // True when no drainer reads the rings. Requires mutex_.
@@ -48,13 +54,30 @@ class Runtime {
   struct Way {
     Way(const Options& options, Runtime* runtime);
     flush::Journal journal;
-    pg::Shipper shipper;
+    std::vector<std::unique_ptr<pg::Shipper>> shippers;
     flush::Drainer drainer;
+    recovery::Recovery recovery;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool recovering = false;  // Under mutex.
   };
+  pg::ShipperParts PartsOfShipper(Way* way, const Options& options, bool is_first);
+  void MakeRegistry(const Options& options);
+  void OpenJournal(const Options& options);
+  void RecoverOthers(const Options& options);
+  static bool WaitForShippers(Way& way, pg::Deadline deadline);
+  static void StopShippers(Way& way);
+  absl::Status Undelivered(Way& way, bool delivered);
 
   const TraceId writer_id_;
   void (*const watch_exit_)();
-  ring::Registry registry_;
+  recovery::Owner owner_;
+  recovery::Folder ring_folder_;
+  // Opened by the first drainer's thread, on which a slow disk may keep it waiting.
+  recovery::Folder journal_folder_;
+  std::once_flag journal_opened_;
+  ring::ControlData* control_ = nullptr;
+  ring::Registry* registry_ = nullptr;
   flush::Counters counters_;
   std::atomic<bool> running_{false};
 
@@ -62,7 +85,8 @@ class Runtime {
   std::shared_ptr<Way> last_;  // The newest, until its drainer has ended. Under mutex_.
   std::shared_ptr<Way> way_;   // Under way_mutex_. Shared with its threads.
   std::mutex way_mutex_;
-  std::uint64_t next_sequence_ = 1;  // Under mutex_.
+  std::uint64_t next_sequence_ = 1;  // Under mutex_, as the next.
+  flush::ReportedSpans reported_;
 };
 
 }  // namespace spanring::runtime

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "base/log.h"
-#include "pg/session.h"
+#include "platform/fork_fds.h"
 #include "platform/signals.h"
 #include "ring/this_thread.h"
 #include "runtime/clamp.h"
@@ -47,20 +47,23 @@ void InChild() {
   // relaxed: this is the child's only thread.
   g_runtime.store(nullptr, std::memory_order_relaxed);
   ring::ForgetAfterFork();
-  pg::CloseSocketAfterFork();
+  platform::CloseAfterFork();
   if (GetMode() == Mode::kOn) SetMode(Mode::kUndecided);
   g_life_mutex.unlock();
 }
 
 void AtExit() {
   absl::Duration timeout;
+  Runtime* runtime = nullptr;
   {
     const platform::SignalBlock no_signals;
     const std::lock_guard lock(g_life_mutex);
-    if (CurrentRuntime() == nullptr) return;
+    runtime = CurrentRuntime();
+    if (runtime == nullptr) return;
     timeout = absl::Milliseconds(g_options->exit_timeout_ms);
   }
   Shutdown(timeout).IgnoreError();  // The log has said what could not be delivered.
+  runtime->LeaveAtExit();
 }
 
 // May be called again: the handler that was registered last runs first, and the others do nothing.

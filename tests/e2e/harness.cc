@@ -45,6 +45,9 @@ RunningTracer::RunningTracer(const std::string& conninfo, const Adjust& adjust)
   options.enabled = true;
   options.database_url = conninfo;
   options.service_name = "e2e";
+  // What is not delivered is dropped, and does not turn up in the next test.
+  options.ring_dir = "off";
+  options.journal_dir = "off";
   options.log_sink = KeepLine;
   options.log_info = true;
   options.retry_max_ms = 500;

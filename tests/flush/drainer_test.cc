@@ -35,7 +35,7 @@ class Draining : public testing::Test {
     ring::SetRegistry(nullptr);
   }
   void Start(const DrainerOptions& options, std::uint64_t journal_bytes = 64 * 1024 * 1024) {
-    journal_ = std::make_unique<Journal>(journal_bytes, 1);
+    journal_ = std::make_unique<Journal>(JournalOptions{.capacity_bytes = journal_bytes});
     drainer_ = std::make_unique<Drainer>(options, &registry_, journal_.get(), &counters_, [this] {
       if (wakes_.fetch_add(1) == 0 && on_first_wake_) on_first_wake_();
     });

@@ -16,17 +16,16 @@ void AddRow(Journal& journal, std::size_t bytes) {
 }
 
 TEST(Journal, NothingIsSealedWithoutRows) {
-  Journal journal(1000, 1);
+  Journal journal({.capacity_bytes = 1000});
   journal.Seal();
   ASSERT_NE(journal.Open(), nullptr);
   journal.Seal();
   EXPECT_EQ(journal.Take(), nullptr);
-  EXPECT_EQ(journal.next_sequence(), 1U);
   EXPECT_EQ(journal.waiting(), 0U);
 }
 
 TEST(Journal, BatchesComeOutInOrderWithTheirSequences) {
-  Journal journal(1000, 41);
+  Journal journal({.capacity_bytes = 1000, .next_sequence = 41});
   for (int i = 0; i < 3; ++i) {
     AddRow(journal, 10);
     journal.Seal();
@@ -47,7 +46,7 @@ TEST(Journal, BatchesComeOutInOrderWithTheirSequences) {
 }
 
 TEST(Journal, AFullJournalRefusesUntilABatchIsDone) {
-  Journal journal(100, 1);
+  Journal journal({.capacity_bytes = 100});
   AddRow(journal, 60);
   AddRow(journal, 60);  // The row that fills it may reach beyond.
   EXPECT_EQ(journal.Open(), nullptr);
@@ -63,7 +62,7 @@ TEST(Journal, AFullJournalRefusesUntilABatchIsDone) {
 }
 
 TEST(Journal, EmptiedBatchesAreUsedAgain) {
-  Journal journal(1000, 1);
+  Journal journal({.capacity_bytes = 1000});
   std::set<const Batch*> seen;
   for (int i = 0; i < 100; ++i) {
     AddRow(journal, 10);
@@ -81,7 +80,7 @@ TEST(Journal, EmptiedBatchesAreUsedAgain) {
 }
 
 TEST(Journal, ABatchIsAsOldAsItsFirstRow) {
-  Journal journal(1000, 1);
+  Journal journal({.capacity_bytes = 1000});
   Batch* batch = journal.Open();
   const std::int64_t opened = batch->opened_ns;
   EXPECT_GT(opened, 0);
@@ -93,7 +92,7 @@ TEST(Journal, ABatchIsAsOldAsItsFirstRow) {
 }
 
 TEST(Journal, WhatIsLeftIsFreedWithIt) {
-  Journal journal(1000, 1);
+  Journal journal({.capacity_bytes = 1000});
   AddRow(journal, 10);
   journal.Seal();
   AddRow(journal, 10);

@@ -11,6 +11,8 @@ inline Options Refusing() {
   Options options;
   options.enabled = true;
   options.database_url = "host=/nonexistent";
+  options.ring_dir = "off";
+  options.journal_dir = "off";
   options.flush_interval_ms = 5;
   options.retry_max_ms = 50;
   options.exit_timeout_ms = 100;

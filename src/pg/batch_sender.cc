@@ -1,0 +1,146 @@
+#include "pg/batch_sender.h"
+
+#include "absl/strings/str_cat.h"
+#include "flush/row_encoder.h"
+
+namespace spanring::pg {
+namespace {
+
+std::string CopyInto(const char* table, std::string_view columns) {
+  return absl::StrCat("COPY ", table, " (", std::string(columns), ") FROM STDIN (FORMAT binary)");
+}
+std::string CopySpans() { return CopyInto("trace_spans", flush::kRowColumns); }
+std::string CopyOpenSpans() { return CopyInto("trace_open_spans", flush::kOpenRowColumns); }
+
+std::string_view Bytes(const std::vector<std::uint8_t>& data) {
+  return {reinterpret_cast<const char*>(data.data()), data.size()};
+}
+
+// 00000000-0000-0000-0123-456789abcdef
+std::string SpanUuid(SpanId id) { return TraceId(0, id.value()).ToUuid(); }
+
+}  // namespace
+
+Deadline BatchSender::InTime() const {
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
+}
+
+BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
+  if (in_doubt_sequence_ != batch.sequence) refused_in_doubt_ = 0;
+  in_doubt_sequence_ = batch.sequence;
+  Result result;
+  std::uint64_t refused = 0;
+  result.failure = SendWhole(batch);
+  if (result.failure.kind == FailureKind::kBadRow) {
+    result.failure = SendInPieces(batch, &refused);
+  }
+  if (result.failure.kind == FailureKind::kAlreadyThere) refused = refused_in_doubt_;
+  if (result.settled()) {
+    result.persisted = batch.rows - refused;
+    result.rejected = refused;
+  }
+  return result;
+}
+
+std::string BatchSender::LedgerRow(const flush::Batch& batch) const {
+  return absl::StrCat("INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('", writer_,
+                      "', ", batch.sequence, ", ", batch.rows, ")");
+}
+
+// All that is spliced in are numbers and ids of our own.
+std::string BatchSender::CloseStatement(const flush::Batch& batch) const {
+  std::string traces;
+  std::string spans;
+  const auto add = [&](const flush::SpanKey& key) {
+    absl::StrAppend(&traces, traces.empty() ? "" : ",", key.trace_id.ToUuid());
+    absl::StrAppend(&spans, spans.empty() ? "" : ",", SpanUuid(key.span_id));
+  };
+  for (const flush::SpanKey& key : batch.closed) add(key);
+  return absl::StrCat("SELECT trace_close_spans('", writer_, "', '{", traces, "}', '{", spans,
+                      "}')");
+}
+
+// The counts last: their row is locked until the commit, and other connections of this writer want
+// it too.
+Failure BatchSender::SendWhole(const flush::Batch& batch) {
+  std::string sql =
+      absl::StrCat("SET LOCAL statement_timeout = ", timeout_ms_, "; ", LedgerRow(batch), "; ");
+  std::vector<std::string_view> rows;
+  if (batch.rows > 0) {
+    absl::StrAppend(&sql, CopySpans(), "; ");
+    rows.push_back(Bytes(batch.data));
+  }
+  if (batch.open_rows > 0) {
+    absl::StrAppend(&sql, CopyOpenSpans(), "; ");
+    rows.push_back(Bytes(batch.open_data));
+  }
+  if (!batch.closed.empty()) absl::StrAppend(&sql, CloseStatement(batch), "; ");
+  absl::StrAppend(&sql, counts_(batch.rows, 0));
+  return session_->Send(sql, rows, InTime());
+}
+
+// The server refused some row of the batch: halve it until that row stands alone, all in the one
+// transaction that the ledger guards. When no row at all is taken it is not the rows' fault.
+Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refused) {
+  Failure failure = Run("BEGIN; " + LedgerRow(batch));
+  if (failure.ok() && batch.rows > 0) {
+    failure = SendPiece(Bytes(batch.data), batch.rows, refused);
+    if (failure.ok() && *refused == batch.rows) {
+      failure = {FailureKind::kBadRow, "the server refused every row of a batch", ""};
+    }
+  }
+  // An open span that is refused is not reported: that it is open is news, not data.
+  if (failure.ok() && batch.open_rows > 0) {
+    const Failure open = session_->Send(
+        "SAVEPOINT piece; " + CopyOpenSpans() + "; RELEASE SAVEPOINT piece", {Bytes(batch.open_data)},
+        InTime());
+    failure = open.kind == FailureKind::kBadRow
+                  ? Run("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")
+                  : open;
+  }
+  if (failure.ok() && !batch.closed.empty()) failure = Run(CloseStatement(batch));
+  if (failure.ok()) {
+    refused_in_doubt_ = *refused;
+    failure = Run(counts_(batch.rows - *refused, *refused) + "; COMMIT");
+  }
+  if (!failure.ok() && session_->connected()) {
+    if (const Failure undone = Run("ROLLBACK"); !undone.ok()) session_->Close();
+  }
+  return failure;
+}
+
+Failure BatchSender::SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused) {
+  Failure failure = session_->Send(
+      "SAVEPOINT piece; " + CopySpans() + "; RELEASE SAVEPOINT piece", {rows}, InTime());
+  if (failure.kind != FailureKind::kBadRow) return failure;
+  const std::string message = failure.message;
+  failure = Run("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece");
+  if (!failure.ok()) return failure;
+  if (count == 1) {
+    ++*refused;
+    if (*refused == 1) {
+      report_({FailureKind::kBadRow, absl::StrCat("the server refused a row: ", message), ""});
+    }
+    return {};
+  }
+  std::size_t half = 0;
+  for (std::uint32_t i = 0; i < count / 2; ++i) half += flush::RowLength(rows.substr(half));
+  failure = SendPiece(rows.substr(0, half), count / 2, refused);
+  if (!failure.ok()) return failure;
+  return SendPiece(rows.substr(half), count - count / 2, refused);
+}
+
+std::string DropsLiteral(const Stats& stats) {
+  std::string drops = "'{";
+  std::string_view separator;
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    if (stats.dropped_by_reason[i] == 0) continue;
+    absl::StrAppend(&drops, std::string(separator), "\"",
+                    std::string(DropReasonName(static_cast<DropReason>(i))),
+                    "\": ", stats.dropped_by_reason[i]);
+    separator = ", ";
+  }
+  return drops + "}'::jsonb";
+}
+
+}  // namespace spanring::pg

@@ -1,0 +1,71 @@
+// One batch to the database, exactly once: its row in the ledger, its rows, and what else belongs to
+// its transaction.
+// Threads: one.
+// Memory: the batch is the caller's.
+// Errors: Failure, as Session; a batch that fails may be sent again.
+// Design: docs/architecture.md#shipper
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "flush/journal.h"
+#include "pg/session.h"
+#include "spanring/id.h"
+#include "spanring/stats.h"
+
+namespace spanring::pg {
+
+class BatchSender {
+ public:
+  // What is to be done with the writer's counts, in SQL, when `persisted` rows are stored now and
+  // `rejected` were refused.
+  using CountsStatement =
+      std::function<std::string(std::uint64_t persisted, std::uint64_t rejected)>;
+
+  BatchSender(Session* session, const TraceId& writer, std::uint64_t timeout_ms,
+              CountsStatement counts, std::function<void(const Failure&)> report)
+      : session_(session),
+        writer_(writer.ToUuid()),
+        timeout_ms_(timeout_ms),
+        counts_(std::move(counts)),
+        report_(std::move(report)) {}
+
+  struct Result {
+    Failure failure;  // None, or kAlreadyThere: it is settled.
+    std::uint64_t persisted = 0;
+    std::uint64_t rejected = 0;
+    bool settled() const {
+      return failure.ok() || failure.kind == FailureKind::kAlreadyThere;
+    }
+  };
+  Result Send(const flush::Batch& batch);
+  // Statements without rows, as one transaction.
+  Failure Run(const std::string& sql) { return session_->Send(sql, {}, InTime()); }
+
+  Deadline InTime() const;
+
+ private:
+  Failure SendWhole(const flush::Batch& batch);
+  Failure SendInPieces(const flush::Batch& batch, std::uint64_t* refused);
+  Failure SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused);
+  std::string LedgerRow(const flush::Batch& batch) const;
+  std::string CloseStatement(const flush::Batch& batch) const;
+
+  Session* const session_;
+  const std::string writer_;
+  const std::uint64_t timeout_ms_;
+  const CountsStatement counts_;
+  const std::function<void(const Failure&)> report_;
+
+  // Of a batch whose commit had no answer: how many of its rows were refused, if it took place.
+  std::uint64_t in_doubt_sequence_ = 0;
+  std::uint64_t refused_in_doubt_ = 0;
+};
+
+// {"ring_full": 12}, in quotes and of type jsonb.
+std::string DropsLiteral(const Stats& stats);
+
+}  // namespace spanring::pg

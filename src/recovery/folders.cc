@@ -1,0 +1,200 @@
+#include "recovery/folders.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/utf8.h"
+
+namespace spanring::recovery {
+namespace {
+
+constexpr char kNew[] = ".new-";
+constexpr char kLockName[] = "lock";
+constexpr char kOwnerName[] = "owner";
+constexpr std::size_t kMostOwnerBytes = 8192;
+// Beyond it a program that crashes again and again, with no database to take what it leaves, goes
+// on without files.
+constexpr std::size_t kMostFolders = 500;
+constexpr std::time_t kNewForSeconds = 60;
+
+std::string Variable(const char* name) {
+  const char* value = secure_getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string StateHome() {
+  if (std::string state = Variable("XDG_STATE_HOME"); !state.empty()) return state + "/spanring";
+  if (std::string home = Variable("HOME"); !home.empty()) return home + "/.local/state/spanring";
+  return absl::StrCat("/var/tmp/spanring-", geteuid());
+}
+
+std::string Chosen(const std::string& setting, const std::string& otherwise) {
+  if (setting == "off") return "";
+  return setting.empty() ? otherwise : setting;
+}
+
+absl::Status Lock(Folder& folder, bool create) {
+  auto lock = platform::OpenFileAt(folder.fd.get(), kLockName, create);
+  if (!lock.ok()) return lock.status();
+  const auto locked = platform::TryLock(*lock);
+  if (!locked.ok()) return locked.status();
+  if (!*locked) return absl::AbortedError("its owner lives");
+  folder.lock = std::move(*lock);
+  return absl::OkStatus();
+}
+
+// Its owner removed it between our look and our lock.
+bool IsGone(const Folder& folder) {
+  struct stat status{};
+  return fstat(folder.lock.get(), &status) != 0 || status.st_nlink == 0;
+}
+
+bool IsOld(int root, const std::string& name) {
+  struct stat status{};
+  return fstatat(root, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         std::time(nullptr) - status.st_mtime > kNewForSeconds;
+}
+
+std::vector<TraceId> WritersInRoot(const std::string& path) {
+  std::vector<TraceId> writers;
+  // Opened, not made: who looks for folders leaves none.
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  const platform::Fd root(fd);
+  if (!root) return writers;
+  const auto names = platform::NamesIn(root.get());
+  if (!names.ok()) return writers;
+  for (const std::string& name : *names) {
+    if (const auto writer = TraceId::Parse(name); writer && writer->ToUuid() == name) {
+      writers.push_back(*writer);
+    } else if (name.starts_with(kNew) && IsOld(root.get(), name)) {
+      platform::RemoveFolder(root.get(), name);
+    }
+  }
+  return writers;
+}
+
+}  // namespace
+
+Roots RootsOf(const Options& options) {
+  Roots roots;
+  roots.journal = Chosen(options.journal_dir, StateHome() + "/journal");
+  roots.rings = Chosen(options.ring_dir, absl::StrCat("/dev/shm/spanring-", geteuid()));
+  return roots;
+}
+
+std::string ToText(const Owner& owner) {
+  return absl::StrCat("version ", base::Sanitized(owner.version), "\nservice ",
+                      base::Sanitized(owner.service), "\ntarget ", base::Sanitized(owner.target),
+                      "\npid ", owner.pid, "\n");
+}
+
+Owner OwnerFromText(std::string_view text) {
+  Owner owner;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const std::size_t space = line.find(' ');
+    if (space == std::string_view::npos) continue;
+    const std::string_view word = line.substr(0, space);
+    const std::string_view value = line.substr(space + 1);
+    if (word == "version") owner.version = value;
+    if (word == "service") owner.service = value;
+    if (word == "target") owner.target = value;
+    if (word == "pid") std::from_chars(value.data(), value.data() + value.size(), owner.pid);
+  }
+  return owner;
+}
+
+absl::StatusOr<Folder> MakeFolder(const std::string& root_path, const TraceId& writer,
+                                  const Owner& owner) {
+  auto root = platform::OpenFolder(root_path);
+  if (!root.ok()) return root.status();
+  if (const auto names = platform::NamesIn(root->get()); names.ok() && names->size() > kMostFolders) {
+    return absl::UnavailableError(
+        absl::StrCat(root_path, " holds what ", names->size(),
+                     " processes left behind; run: spanring recover"));
+  }
+  Folder folder{std::move(*root), writer.ToUuid(), {}, {}};
+  // Under another name until it is locked, so that nobody takes it for a dead process's.
+  const std::string name = kNew + folder.name;
+  auto fd = platform::OpenFolderAt(folder.root.get(), name, /*create=*/true);
+  if (!fd.ok()) return fd.status();
+  folder.fd = std::move(*fd);
+  absl::Status status = Lock(folder, /*create=*/true);
+  if (status.ok()) {
+    const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerName, /*create=*/true);
+    const std::string text = ToText(owner);
+    status = file.ok() ? platform::WriteFile(*file, text.data(), text.size(), 0) : file.status();
+  }
+  if (status.ok() && renameat(folder.root.get(), name.c_str(), folder.root.get(),
+                              folder.name.c_str()) != 0) {
+    status = absl::UnavailableError(absl::StrCat("cannot make a folder in ", root_path, ": ",
+                                                 std::strerror(errno)));
+  }
+  if (status.ok()) return folder;
+  platform::RemoveFolder(folder.root.get(), name);
+  return status;
+}
+
+absl::StatusOr<Folder> TakeFolder(const std::string& root_path, const TraceId& writer) {
+  Folder folder{platform::Fd(open(root_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
+                writer.ToUuid(), {}, {}};
+  if (!folder.root) return absl::NotFoundError("no such folder");
+  auto fd = platform::OpenFolderAt(folder.root.get(), folder.name, /*create=*/false);
+  if (!fd.ok()) return fd.status();
+  folder.fd = std::move(*fd);
+  absl::Status status = Lock(folder, /*create=*/false);
+  // Whoever removed the rest was killed before the folder itself.
+  if (absl::IsNotFound(status)) status = Lock(folder, /*create=*/true);
+  if (!status.ok()) return status;
+  if (IsGone(folder)) return absl::NotFoundError("removed meanwhile");
+  return folder;
+}
+
+Owner ReadOwner(const Folder& folder) {
+  const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerName, /*create=*/false);
+  if (!file.ok()) return {};
+  const auto bytes = platform::ReadFile(*file, kMostOwnerBytes);
+  if (!bytes.ok()) return {};
+  return OwnerFromText({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+}
+
+void RemoveFiles(const Folder& folder) noexcept {
+  if (folder.fd) platform::RemoveFolder(folder.root.get(), folder.name);
+}
+
+std::vector<TraceId> WritersIn(const Roots& roots) {
+  std::vector<TraceId> writers;
+  for (const std::string* path : {&roots.journal, &roots.rings}) {
+    if (path->empty()) continue;
+    for (const TraceId& writer : WritersInRoot(*path)) {
+      if (std::find(writers.begin(), writers.end(), writer) == writers.end()) {
+        writers.push_back(writer);
+      }
+    }
+  }
+  return writers;
+}
+
+bool AnyOrphan(const Roots& roots) {
+  for (const std::string* path : {&roots.journal, &roots.rings}) {
+    if (path->empty()) continue;
+    for (const TraceId& writer : WritersInRoot(*path)) {
+      // The lock is let go at once.
+      if (TakeFolder(*path, writer).ok()) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace spanring::recovery
