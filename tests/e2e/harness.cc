@@ -1,9 +1,16 @@
 #include "e2e/harness.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <stdexcept>
 #include <thread>
 
@@ -23,7 +30,32 @@ void KeepLine(LogLevel /*level*/, std::string_view line) {
 
 [[noreturn]] void Fail(const std::string& what) { throw std::runtime_error(what); }
 
+int OpenFiles() {
+  const std::filesystem::directory_iterator files("/proc/self/fd");
+  return static_cast<int>(std::distance(begin(files), end(files)));
+}
+
+std::vector<std::string> TracerThreads() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream file(task.path() / "comm");
+    std::string name;
+    if (std::getline(file, name) && name.starts_with("spanring-")) names.push_back(name);
+  }
+  return names;
+}
+
 }  // namespace
+
+std::uint64_t Seed() {
+  const char* text = std::getenv("SPANRING_TEST_SEED");
+  const std::uint64_t seed =
+      text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : std::random_device()();
+  std::printf("SPANRING_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  std::fflush(stdout);
+  return seed;
+}
 
 double Scale() {
   const char* text = std::getenv("SPANRING_TEST_SCALE");
@@ -39,7 +71,7 @@ double Scale() {
 }
 
 RunningTracer::RunningTracer(const std::string& conninfo, const Adjust& adjust)
-    : before_(tracer_.GetStats()) {
+    : before_(tracer_.GetStats()), files_before_(OpenFiles()) {
   ClearLog();
   Options options;
   options.enabled = true;
@@ -56,7 +88,13 @@ RunningTracer::RunningTracer(const std::string& conninfo, const Adjust& adjust)
   if (const absl::Status status = Tracer::Start(options); !status.ok()) Fail(status.ToString());
 }
 
-RunningTracer::~RunningTracer() { tracer_.Shutdown(absl::Seconds(5)).IgnoreError(); }
+RunningTracer::~RunningTracer() {
+  tracer_.Shutdown(absl::Seconds(5)).IgnoreError();
+  // The last of both go moments later: threads are detached, a proxy sees its client leave.
+  EXPECT_TRUE(Eventually([] { return TracerThreads().empty(); }));
+  EXPECT_TRUE(Eventually([&] { return OpenFiles() <= files_before_; }))
+      << OpenFiles() << " files are open, " << files_before_ << " were before";
+}
 
 Stats RunningTracer::Counted() const {
   Stats stats = tracer_.GetStats();
@@ -75,6 +113,20 @@ Stats RunningTracer::Counted() const {
 
 void RunningTracer::Record(int count, std::string_view operation) {
   for (int i = 0; i < count; ++i) tracer_.StartSpan("e2e", operation).Complete();
+}
+
+std::uint64_t Dropped(const RunningTracer& tracer, DropReason reason) {
+  return tracer.Counted().dropped_by_reason[static_cast<std::size_t>(reason)];
+}
+
+void ExpectDeadlinesKept(RunningTracer& tracer, std::uint64_t spans) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(tracer->Flush(absl::Milliseconds(500))));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(tracer->Shutdown(absl::Milliseconds(500))));
+  // Two deadlines of half a second; the rest is for a crowded machine.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_EQ(Dropped(tracer, DropReason::kShutdown), spans);
+  ExpectIdentity(tracer.Counted());
 }
 
 std::vector<std::string> LogLines() {
@@ -108,6 +160,11 @@ pg::Connection ConnectTo(const std::string& conninfo) {
   return *std::move(connection);
 }
 
+void RunSql(PGconn* connection, const std::string& sql) {
+  const absl::Status status = pg::Execute(connection, sql);
+  if (!status.ok()) Fail(absl::StrCat(status.ToString(), "\nin: ", sql));
+}
+
 std::string ValueOf(PGconn* connection, const std::string& sql) {
   const auto result = pg::Query(connection, sql);
   if (!result.ok()) Fail(absl::StrCat(result.status().ToString(), "\nin: ", sql));
@@ -131,6 +188,25 @@ dev::TemporaryServer OwnServer(std::vector<std::string> hba_lines,
 void Migrate(const std::string& conninfo) {
   const auto report = schema::Up(ConnectTo(conninfo).get());
   if (!report.ok()) Fail(report.status().ToString());
+}
+
+dev::Finished RunProgram(const char* variable, const std::string& conninfo,
+                         const std::vector<std::string>& arguments,
+                         const std::vector<std::string>& environment) {
+  const char* program = std::getenv(variable);
+  if (program == nullptr) Fail(absl::StrCat(variable, " is not set"));
+  dev::Command command;
+  command.arguments = {program};
+  command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
+  command.environment = {"SPANRING_EXIT_TIMEOUT_MS=60000"};
+  if (!conninfo.empty()) {
+    command.environment.push_back("ENABLE_DB_TRACING=true");
+    command.environment.push_back("DATABASE_URL=" + conninfo);
+  }
+  command.environment.insert(command.environment.end(), environment.begin(), environment.end());
+  auto finished = dev::Run(command, dev::IdentityOf(getuid(), getgid()));
+  if (!finished.ok()) Fail(finished.status().ToString());
+  return *std::move(finished);
 }
 
 void ExpectIdentity(const Stats& stats) {
@@ -160,6 +236,23 @@ void ExpectDatabaseAgrees(PGconn* connection, const RunningTracer& tracer) {
     const std::string name(DropReasonName(static_cast<DropReason>(i)));
     EXPECT_EQ(drops.value(name, std::uint64_t{0}), whole.dropped_by_reason[i]) << name;
   }
+}
+
+void ExpectAllArrived(PGconn* connection, RunningTracer& tracer, std::uint64_t spans) {
+  const absl::Status flushed = tracer.Flush(120);
+  EXPECT_TRUE(flushed.ok()) << flushed;
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  EXPECT_EQ(tracer.Counted().persisted, spans);
+  ExpectDatabaseAgrees(connection, tracer);
+}
+
+void ExpectWritersAgree(PGconn* connection, int writers) {
+  const std::string spans = ValueOf(connection, "SELECT count(*) FROM trace_spans");
+  EXPECT_EQ(ValueOf(connection, "SELECT count(DISTINCT span_id) FROM trace_spans"), spans);
+  EXPECT_EQ(ValueOf(connection, "SELECT count(*) FROM trace_writers"), std::to_string(writers));
+  EXPECT_EQ(ValueOf(connection, "SELECT sum(spans_started) FROM trace_writers"), spans);
+  EXPECT_EQ(ValueOf(connection, "SELECT sum(spans_persisted) FROM trace_writers"), spans);
+  EXPECT_EQ(ValueOf(connection, "SELECT sum(spans_dropped) FROM trace_writers"), "0");
 }
 
 }  // namespace spanring::test

@@ -18,10 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-std::uint64_t Dropped(const RunningTracer& tracer, DropReason reason) {
-  return tracer.Counted().dropped_by_reason[static_cast<std::size_t>(reason)];
-}
-
 TEST(Outage, NoDatabaseAtStartSpansWaitAndArrive) {
   dev::TemporaryServer server = OwnServer();
   Migrate(server->conninfo());
@@ -197,9 +193,7 @@ TEST(Outage, BackendsThatDieAtAnyMomentLoseAndDoubleNothing) {
     o.flush_interval_ms = 2;
     o.retry_max_ms = 20;
   });
-  const std::uint32_t seed = std::random_device()();
-  std::printf("seed %u\n", seed);
-  std::mt19937 random(seed);
+  std::mt19937_64 random(Seed());
   std::atomic<bool> stop{false};
   std::thread program([&] {
     while (!stop) {
@@ -241,14 +235,8 @@ TEST(Outage, FlushAndShutdownKeepTheirDeadlinesWhileTheServerIsFrozen) {
   ASSERT_TRUE(tracer.Flush().ok());
   SignalServer(*server, SIGSTOP);
   tracer.Record(1000);
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_TRUE(absl::IsDeadlineExceeded(tracer->Flush(absl::Milliseconds(500))));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(tracer->Shutdown(absl::Milliseconds(500))));
-  // Two deadlines of half a second; the rest is for a crowded machine.
-  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(20));
+  ExpectDeadlinesKept(tracer, 1000);
   SignalServer(*server, SIGCONT);
-  EXPECT_EQ(Dropped(tracer, DropReason::kShutdown), 1000U);
-  ExpectIdentity(tracer.Counted());
 }
 
 TEST(Outage, FrozenServerThatThawsGetsEverySpanOnce) {

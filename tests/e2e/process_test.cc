@@ -1,8 +1,5 @@
 // Programs of their own: how they end and fork, and the programs that the docs show.
-#include "dev/process.h"
-
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <map>
@@ -17,26 +14,8 @@ namespace {
 
 using nlohmann::json;
 
-// Runs the program that the environment variable names, traced into `database` unless that is null.
-dev::Finished RunProgram(const char* variable, const TestDatabase* database,
-                         const std::string& argument = "") {
-  const char* program = std::getenv(variable);
-  if (program == nullptr) throw std::runtime_error(absl::StrCat(variable, " is not set"));
-  dev::Command command;
-  command.arguments = {program};
-  if (!argument.empty()) command.arguments.push_back(argument);
-  command.environment = {"SPANRING_EXIT_TIMEOUT_MS=60000"};
-  if (database != nullptr) {
-    command.environment.push_back("ENABLE_DB_TRACING=true");
-    command.environment.push_back("DATABASE_URL=" + database->conninfo());
-  }
-  auto finished = dev::Run(command, dev::IdentityOf(getuid(), getgid()));
-  if (!finished.ok()) throw std::runtime_error(finished.status().ToString());
-  return *std::move(finished);
-}
-
 dev::Finished RunTracedProgram(const TestDatabase& database, const std::string& mode) {
-  dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", &database, mode);
+  dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", database.conninfo(), {mode});
   EXPECT_EQ(finished.exit_code, 0) << finished.output;
   EXPECT_EQ(database.Value("SELECT count(*) = count(DISTINCT span_id) FROM trace_spans"), "t");
   return finished;
@@ -82,11 +61,22 @@ TEST(Process, ForksUnderLoadNeitherHangNorSendTwice) {
             "t");
 }
 
+// The parent is amid its batches at each fork; the children record and flush while it goes on.
+TEST(Process, ForksAmidAFlushLoseAndDoubleNothing) {
+  const TestDatabase database;
+  const dev::Finished finished = RunProgram(
+      "SPANRING_TRACED_PROGRAM", database.conninfo(), {"fork-while-flushing", absl::StrCat(Seed())},
+      {"SPANRING_BATCH_ROWS=200", "SPANRING_FLUSH_INTERVAL_MS=1"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_EQ(Count(database, "child"), std::to_string(50 * 100));
+  ExpectWritersAgree(database.connection(), 51);
+}
+
 TEST(Process, ForkWhileAnotherThreadStartsTheTracerDoesNotHang) {
   const TestDatabase database;
   for (int i = 0; i < 100; ++i) {
     const dev::Finished finished =
-        RunProgram("SPANRING_TRACED_PROGRAM", &database, "fork-while-starting");
+        RunProgram("SPANRING_TRACED_PROGRAM", database.conninfo(), {"fork-while-starting"});
     ASSERT_EQ(finished.exit_code, 0) << finished.output;
   }
 }
@@ -96,7 +86,7 @@ TEST(Process, APluginThatIsUnloadedLeavesItsNames) {
   const char* plugin = std::getenv("SPANRING_PLUGIN");
   ASSERT_NE(plugin, nullptr);
   const TestDatabase database;
-  const dev::Finished finished = RunProgram("SPANRING_PLUGIN_HOST", &database, plugin);
+  const dev::Finished finished = RunProgram("SPANRING_PLUGIN_HOST", database.conninfo(), {plugin});
   ASSERT_EQ(finished.exit_code, 0) << finished.output;
   const auto rows = database.Rows(
       "SELECT service, operation, count(*) FROM trace_spans GROUP BY service, operation");
@@ -112,7 +102,7 @@ TEST(Process, APluginThatIsUnloadedLeavesItsNames) {
 }
 
 TEST(Process, TracingOffHasNoThreadNoFileAndNoSpan) {
-  const dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", nullptr, "off");
+  const dev::Finished finished = RunProgram("SPANRING_TRACED_PROGRAM", "", {"off"});
   EXPECT_EQ(finished.exit_code, 0);
   EXPECT_EQ(finished.output, "threads 1, files 0, spans 0\n");
 }
@@ -124,7 +114,7 @@ json LastLine(std::string output) {
 
 TEST(SampleRunner, EverySpanArrivesAndEachFaultIsFound) {
   const TestDatabase database;
-  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", &database);
+  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", database.conninfo());
   ASSERT_EQ(finished.exit_code, 0) << finished.output;
   const json report = LastLine(finished.output);
   const std::string rows = database.Value("SELECT count(*) FROM trace_spans");
@@ -165,7 +155,7 @@ TEST(SampleRunner, EverySpanArrivesAndEachFaultIsFound) {
 
 TEST(SampleRunner, Execution2193TimedOutBetweenRouterAndRunner) {
   const TestDatabase database;
-  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", &database);
+  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", database.conninfo());
   ASSERT_EQ(finished.exit_code, 0) << finished.output;
   EXPECT_EQ(database.Value("SELECT string_agg(operation || ' ' || duration_ms, ' > '"
                            " ORDER BY started_at, operation)"
@@ -181,7 +171,7 @@ TEST(SampleRunner, Execution2193TimedOutBetweenRouterAndRunner) {
 }
 
 TEST(SampleRunner, WorksWithTracingOffAndSaysSo) {
-  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", nullptr);
+  const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", "");
   EXPECT_EQ(finished.exit_code, 0) << finished.output;
   EXPECT_NE(finished.output.find("tracing is off"), std::string::npos);
   EXPECT_EQ(LastLine(finished.output)["spans_started"], 0);
@@ -189,18 +179,18 @@ TEST(SampleRunner, WorksWithTracingOffAndSaysSo) {
 
 TEST(Snippets, QuickStartLeavesAFailedExecution) {
   const TestDatabase database;
-  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", &database).exit_code, 0);
+  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", database.conninfo()).exit_code, 0);
   EXPECT_EQ(database.Value("SELECT root_cause_type FROM identify_root_cause(42)"),
             "CONNECTION_FAILURE");
   EXPECT_EQ(database.Value("SELECT metadata FROM trace_waterfall WHERE execution_id = 42"
                            " AND parent_span_id IS NULL"),
             "{\"attempt\": 1}");
-  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", nullptr).exit_code, 0);
+  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", "").exit_code, 0);
 }
 
 TEST(Snippets, AsyncKeepsTheParents) {
   const TestDatabase database;
-  EXPECT_EQ(RunProgram("SPANRING_ASYNC", &database).exit_code, 0);
+  EXPECT_EQ(RunProgram("SPANRING_ASYNC", database.conninfo()).exit_code, 0);
   EXPECT_EQ(database.Rows("SELECT child.operation, parent.operation FROM trace_spans child"
                           " LEFT JOIN trace_spans parent ON parent.span_id = child.parent_span_id"
                           " ORDER BY child.operation"),
@@ -208,14 +198,14 @@ TEST(Snippets, AsyncKeepsTheParents) {
                                                    {"runner.encode", "runner.answer"},
                                                    {"runner.execute_question", "<null>"},
                                                    {"runner.fetch", "runner.execute_question"}}));
-  EXPECT_EQ(RunProgram("SPANRING_ASYNC", nullptr).exit_code, 0);
+  EXPECT_EQ(RunProgram("SPANRING_ASYNC", "").exit_code, 0);
 }
 
 TEST(Snippets, TraceparentJoinsTwoServices) {
   const TestDatabase database;
-  EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", &database).exit_code, 0);
+  EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", database.conninfo()).exit_code, 0);
   EXPECT_EQ(database.Value("SELECT count(DISTINCT trace_id) FROM trace_spans"), "1");
-  EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", nullptr).exit_code, 0);
+  EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", "").exit_code, 0);
 }
 
 }  // namespace

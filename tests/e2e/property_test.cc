@@ -409,10 +409,7 @@ void ExpectRow(const Expected& e, const PGresult* rows, int row) {
 
 TEST(Property, EveryColumnOfRandomSpansReadsBackAsItWasWritten) {
   const TestDatabase database;
-  const char* given = std::getenv("SPANRING_TEST_SEED");
-  const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10)
-                                              : std::random_device()() * 0x1'0000'0001ULL;
-  std::printf("SPANRING_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  const std::uint64_t seed = Seed();
   RunningTracer tracer(database.conninfo(), [](Options& o) {
     o.ring_bytes = 64 << 20;
     o.journal_bytes = 1 << 30;

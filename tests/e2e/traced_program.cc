@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <random>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -101,6 +102,37 @@ int ForkUnderLoad() {
   return failures + (tracer.Shutdown(absl::Seconds(60)).ok() ? 0 : 1);
 }
 
+// Forks while the parent's batches are on their way, at moments that the seed chooses.
+int ForkWhileFlushing(std::uint64_t seed) {
+  constexpr int kForks = 50;
+  std::mt19937_64 random(seed);
+  std::atomic<bool> stop{false};
+  std::thread flushing([&stop] {
+    while (!stop) {
+      Record(500, "parent");
+      tracer.Flush(absl::Seconds(60)).IgnoreError();
+    }
+  });
+  std::vector<pid_t> children;
+  for (int i = 0; i < kForks; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(120);  // Ends a child that hangs.
+      Record(60, "child");
+      const bool flushed = tracer.Flush(absl::Seconds(60)).ok();
+      Record(40, "child");
+      _exit(flushed && tracer.Shutdown(absl::Seconds(60)).ok() ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  int failures = 0;
+  for (const pid_t child : children) failures += Wait(child) == 0 ? 0 : 1;
+  stop = true;
+  flushing.join();
+  return failures + (tracer.Shutdown(absl::Seconds(60)).ok() ? 0 : 1);
+}
+
 // The tracer's first span, and with it its start, while another thread forks.
 int ForkWhileStarting() {
   std::thread first([] { Record(1, "parent"); });
@@ -131,6 +163,9 @@ int main(int argc, char** argv) {
   if (mode == "end") return EndNormally();
   if (mode == "fork") return ForkOnce();
   if (mode == "fork-under-load") return ForkUnderLoad();
+  if (mode == "fork-while-flushing" && argc > 2) {
+    return ForkWhileFlushing(std::strtoull(argv[2], nullptr, 10));
+  }
   if (mode == "fork-while-starting") return ForkWhileStarting();
   if (mode == "off") return CountThreadsAndFiles();
   return 2;
