@@ -169,7 +169,10 @@ class WithTracer {
   flush::Counters counters_;
   flush::Drainer drainer_{
       {.batch_rows = 10'000, .flush_interval_ms = 500, .service_name = "service"},
-      &registry(), &journal_, &counters_, [] {}};
+      &registry(),
+      &journal_,
+      &counters_,
+      [] {}};
   std::atomic<bool> stop_{false};
   std::thread drainer_thread_;
   std::thread shipper_thread_;

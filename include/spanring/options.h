@@ -44,24 +44,25 @@ struct Options {
   // SPANRING_BATCH_ROWS: rows of one COPY at most; 1 to 100,000.
   std::uint64_t batch_rows = 10000;
 
-  // SPANRING_RING_DIR: a folder on tmpfs for rings and open spans, so that those of a killed process
-  // can be recovered; "off": in memory of the process's own. Empty: /dev/shm/spanring-UID.
+  // SPANRING_RING_DIR: a folder on tmpfs for rings and open spans, so that those of a killed
+  // process can be recovered; "off": in memory of the process's own. Empty: /dev/shm/spanring-UID.
   std::string ring_dir;
 
-  // SPANRING_JOURNAL_DIR: a folder on disk for spans that wait for the database; "off": in memory of
-  // the process's own. Empty: $XDG_STATE_HOME/spanring/journal, or ~/.local/state/spanring/journal.
+  // SPANRING_JOURNAL_DIR: a folder on disk for spans that wait for the database; "off": in memory
+  // of the process's own. Empty: $XDG_STATE_HOME/spanring/journal, or
+  // ~/.local/state/spanring/journal.
   std::string journal_dir;
 
-  // SPANRING_JOURNAL_BYTES: spans kept while the database is away; 1 MiB to 1 TiB. Of them 64 MiB at
-  // most wait in memory alone, where there is no disk to write.
+  // SPANRING_JOURNAL_BYTES: spans kept while the database is away; 1 MiB to 1 TiB. Of them 64 MiB
+  // at most wait in memory alone, where there is no disk to write.
   std::uint64_t journal_bytes = 256 * 1024 * 1024;
 
-  // SPANRING_JOURNAL_FULL: newest (the default) or oldest: which spans are dropped, and counted, when
-  // it is full.
+  // SPANRING_JOURNAL_FULL: newest (the default) or oldest: which spans are dropped, and counted,
+  // when it is full.
   bool journal_drops_oldest = false;
 
-  // SPANRING_SHIPPERS: connections that load batches at the same time; 1 to 8. Two take 1.6 times as
-  // much to the database as one, and as much of its processors.
+  // SPANRING_SHIPPERS: connections that load batches at the same time; 1 to 8. Two take 1.6 times
+  // as much to the database as one, and as much of its processors.
   std::uint64_t shippers = 1;
 
   // SPANRING_OPEN_SPAN_MS: a span that is open for longer has a row in trace_open_spans until it

@@ -16,14 +16,14 @@ namespace spanring {
 
 // Why a span did not reach the database. Stored by name: never rename, never renumber.
 enum class DropReason : std::uint8_t {
-  kRingFull = 0,       // The thread's ring had no room: the flusher could not keep up.
-  kOpenSpanLimit = 1,  // More spans open at once in a thread than SPANRING_MAX_OPEN_SPANS.
-  kJournalFull = 2,    // The database was away for longer than the journal could hold.
-  kRejected = 3,       // The database refused this very row.
-  kShutdown = 4,       // Not delivered when the process ended.
-  kReentrant = 5,      // Started or ended in a signal handler that interrupted the tracer.
-  kOutOfMemory = 6,    // No memory for a ring, for an open span or for its row.
-  kCrash = 7,          // Nowhere to be found when the process had been killed.
+  kRingFull = 0,        // The thread's ring had no room: the flusher could not keep up.
+  kOpenSpanLimit = 1,   // More spans open at once in a thread than SPANRING_MAX_OPEN_SPANS.
+  kJournalFull = 2,     // The database was away for longer than the journal could hold.
+  kRejected = 3,        // The database refused this very row.
+  kShutdown = 4,        // Not delivered when the process ended.
+  kReentrant = 5,       // Started or ended in a signal handler that interrupted the tracer.
+  kOutOfMemory = 6,     // No memory for a ring, for an open span or for its row.
+  kCrash = 7,           // Nowhere to be found when the process had been killed.
   kJournalDamaged = 8,  // What the disk gave back is not what was written.
 };
 inline constexpr std::size_t kDropReasonCount = 9;
@@ -31,8 +31,8 @@ inline constexpr std::size_t kDropReasonCount = 9;
 // "ring_full", "open_span_limit", ...: the keys of trace_writers.drops.
 constexpr std::string_view DropReasonName(DropReason reason) {
   constexpr std::array<std::string_view, kDropReasonCount> kNames = {
-      "ring_full", "open_span_limit", "journal_full", "rejected",
-      "shutdown",  "reentrant",       "out_of_memory", "crash",    "journal_damaged"};
+      "ring_full", "open_span_limit", "journal_full", "rejected",       "shutdown",
+      "reentrant", "out_of_memory",   "crash",        "journal_damaged"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 

@@ -1,11 +1,11 @@
 // spanring recover
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/render/table.h"
 #include "cli/render/units.h"
 #include "recovery/recover.h"
-
-#include <nlohmann/json.hpp>
 
 namespace spanring::cli {
 namespace {

@@ -117,11 +117,11 @@ void AddDev(CLI::App* app, Arguments* arguments, Command* chosen) {
 void AddCare(CLI::App* app, Arguments* arguments, Command* chosen) {
   AddCommand(app, "health", "Sizes, counts, writers, drops by reason", chosen, Health);
   AddCommand(app, "doctor", "Why are no spans arriving?", chosen, Doctor);
-  CLI::App* recover = AddCommand(
-      app, "recover", "Deliver the spans that processes left when they died", chosen,
-      [arguments](const Context& context) {
-        return Recover(context, arguments->list, arguments->all_databases);
-      });
+  CLI::App* recover =
+      AddCommand(app, "recover", "Deliver the spans that processes left when they died", chosen,
+                 [arguments](const Context& context) {
+                   return Recover(context, arguments->list, arguments->all_databases);
+                 });
   recover->add_flag("--list", arguments->list, "only say what there is, and who traces now");
   recover->add_flag("--all", arguments->all_databases,
                     "also what was meant for another database than this one");

@@ -209,8 +209,8 @@ void Drainer::Keep(const ring::RecordHeader* record) {
     ++batch->rows;
     journal_->CountAppended(batch->data.size() - before);
     if (!reported_.empty() && reported_.erase(record->span_id) > 0) {
-      batch->closed.push_back({TraceId(record->trace_id_high, record->trace_id_low),
-                               SpanId(record->span_id)});
+      batch->closed.push_back(
+          {TraceId(record->trace_id_high, record->trace_id_low), SpanId(record->span_id)});
     }
   } catch (const std::bad_alloc&) {
     counters_->CountDropped(DropReason::kOutOfMemory, 1);

@@ -63,8 +63,7 @@ bool Journal::HasRoom() const noexcept {
   // relaxed: as said at bytes_.
   if (bytes_in_memory_.load(std::memory_order_relaxed) < kMostBytesInMemoryAlone) return true;
   if (open_ != nullptr && open_->sequence != 0) return open_->on_disk;
-  return HasFolder() &&
-         platform::ClockNanoseconds(CLOCK_MONOTONIC) >= try_disk_again_ns_;
+  return HasFolder() && platform::ClockNanoseconds(CLOCK_MONOTONIC) >= try_disk_again_ns_;
 }
 
 Batch* Journal::Open() {
@@ -238,9 +237,7 @@ void Journal::ShipperEnded() noexcept {
 
 bool Journal::WaitUntilDone(std::uint64_t sequence, Deadline deadline) {
   std::unique_lock lock(mutex_);
-  const auto done = [&] {
-    return outstanding_.empty() || outstanding_.begin()->first >= sequence;
-  };
+  const auto done = [&] { return outstanding_.empty() || outstanding_.begin()->first >= sequence; };
   changed_.wait_until(lock, deadline, [&] { return done() || shippers_ == 0; });
   return done();
 }

@@ -42,8 +42,8 @@ struct Batch {
   std::vector<std::uint8_t> open_data;
   std::vector<SpanKey> closed;
 
-  bool on_disk = false;    // All rows are in the segment ...
-  bool in_memory = true;   // ... and all are in `data`.
+  bool on_disk = false;   // All rows are in the segment ...
+  bool in_memory = true;  // ... and all are in `data`.
 
   bool IsEmpty() const noexcept { return rows == 0 && open_rows == 0 && closed.empty(); }
   // Its transaction must not overtake that of an earlier such batch.
@@ -58,8 +58,8 @@ struct JournalOptions {
   TraceId writer = {};
   // The writer's own, which may be opened up to Begin; nullptr, or not open: memory only.
   const platform::Fd* folder = nullptr;
-  bool adopts = true;                     // What an earlier journal left in the folder.
-  ring::ControlData* control = nullptr;   // Learns the sequences.
+  bool adopts = true;                    // What an earlier journal left in the folder.
+  ring::ControlData* control = nullptr;  // Learns the sequences.
 };
 
 class Journal {
@@ -95,8 +95,8 @@ class Journal {
 
   // The oldest sealed batch, or nullptr. `first`: for the one shipper that takes ordered ones too.
   Batch* Take(bool first = true) noexcept;
-  // Brings its rows into memory. Unavailable: try again. DataLoss: some are damaged; `rows` says how
-  // many are left.
+  // Brings its rows into memory. Unavailable: try again. DataLoss: some are damaged; `rows` says
+  // how many are left.
   absl::Status Load(Batch* batch);
   // Its rows are in the database, or dropped and counted. May be called by the drainer too.
   void Done(Batch* batch) noexcept;

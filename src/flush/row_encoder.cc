@@ -347,9 +347,10 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
 void RowEncoder::AppendOpen(const RecordHeader& record, const platform::TickCalibration& clock,
                             const TraceId& writer_id, std::vector<std::uint8_t>& out) {
   const Fields fields = ReadFields(record, NamesOf(record.site));
-  const std::int64_t start_ns = (record.flags & ring::kStartIsUnixNs) != 0
-                                    ? record.start
-                                    : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
+  const std::int64_t start_ns =
+      (record.flags & ring::kStartIsUnixNs) != 0
+          ? record.start
+          : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
   Writer writer(Room(record));
   writer.Put(kOpenRowColumnCount);
   writer.Int64(FloorToUs(start_ns) - kPostgresEpochUs);

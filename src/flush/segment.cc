@@ -169,8 +169,7 @@ absl::StatusOr<Segment> ReadSegmentFile(int folder, std::uint64_t sequence) {
   if (!file.ok()) return file.status();
   const auto bytes = platform::ReadFile(*file, kMostBytes);
   if (!bytes.ok()) return bytes.status();
-  auto segment =
-      ReadSegment({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  auto segment = ReadSegment({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   if (segment.ok() && segment->sequence != sequence) {
     return absl::DataLossError("a segment bears another's name");
   }

@@ -1,14 +1,14 @@
 // A batch on disk: rows ready for COPY, and up to where each ring was read for them.
 // Threads: one at a time.
 // Memory: a reader's contents; a writer has none.
-// Errors: absl::Status; a writer that failed leaves what was whole before. A reader takes any bytes.
-// Design: docs/reliability.md#journal
+// Errors: absl::Status; a writer that failed leaves what was whole before. A reader takes any
+// bytes. Design: docs/reliability.md#journal
 //
 //   header (64 bytes) | frame | frame | ...
 //   frame: header (24 bytes) | positions (16 bytes each) | rows
 //
-// A frame is written at once, and its checksum says whether it is whole: a process may be killed, or
-// a disk full, in the midst of it. All numbers in the machine's own order.
+// A frame is written at once, and its checksum says whether it is whole: a process may be killed,
+// or a disk full, in the midst of it. All numbers in the machine's own order.
 #pragma once
 
 #include <cstdint>
@@ -52,9 +52,9 @@ struct Segment {
   TraceId writer;
   std::uint64_t sequence = 0;
   std::uint32_t rows = 0;
-  std::vector<std::uint8_t> data;        // The rows of all whole frames.
-  std::vector<RingPosition> positions;   // The last of each producer.
-  bool has_rest = false;                 // Bytes behind the last whole frame.
+  std::vector<std::uint8_t> data;       // The rows of all whole frames.
+  std::vector<RingPosition> positions;  // The last of each producer.
+  bool has_rest = false;                // Bytes behind the last whole frame.
 };
 
 // DataLoss: not a segment, or not a byte of it is whole; FailedPrecondition: of another version.

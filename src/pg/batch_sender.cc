@@ -1,6 +1,11 @@
 #include "pg/batch_sender.h"
 
+#include <unistd.h>
+
+#include <array>
+
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "flush/row_encoder.h"
 
 namespace spanring::pg {
@@ -11,6 +16,11 @@ std::string CopyInto(const char* table, std::string_view columns) {
 }
 std::string CopySpans() { return CopyInto("trace_spans", flush::kRowColumns); }
 std::string CopyOpenSpans() { return CopyInto("trace_open_spans", flush::kOpenRowColumns); }
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? base::Sanitized(name.data()) : "";
+}
 
 std::string_view Bytes(const std::vector<std::uint8_t>& data) {
   return {reinterpret_cast<const char*>(data.data()), data.size()};
@@ -42,6 +52,29 @@ BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
   return result;
 }
 
+// For one transaction, so a pooler may stand between. Our time for a batch holds whatever the
+// role's own limit is; and a server whose client has vanished must not keep the ledger's key for
+// hours.
+std::string BatchSender::Limits() const {
+  return absl::StrCat("SET LOCAL statement_timeout = ", timeout_ms_,
+                      "; SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10"
+                      "; SET LOCAL tcp_keepalives_count = 3; ");
+}
+
+Failure BatchSender::Introduce(const std::string& service, std::uint64_t pid,
+                               const std::string& version) {
+  Failure failure = Continue("BEGIN; " + Limits());
+  if (failure.ok()) {
+    failure = session_->Run(
+        "SELECT trace_writer_started($1::uuid, $2::text, $3::text, $4::integer, $5::text)",
+        {writer_, service, HostName(), absl::StrCat(static_cast<std::int32_t>(pid)), version},
+        InTime());
+  }
+  if (failure.ok()) return Continue("COMMIT");
+  if (session_->connected()) static_cast<void>(Continue("ROLLBACK"));
+  return failure;
+}
+
 std::string BatchSender::LedgerRow(const flush::Batch& batch) const {
   return absl::StrCat("INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('", writer_,
                       "', ", batch.sequence, ", ", batch.rows, ")");
@@ -63,8 +96,7 @@ std::string BatchSender::CloseStatement(const flush::Batch& batch) const {
 // The counts last: their row is locked until the commit, and other connections of this writer want
 // it too.
 Failure BatchSender::SendWhole(const flush::Batch& batch) {
-  std::string sql =
-      absl::StrCat("SET LOCAL statement_timeout = ", timeout_ms_, "; ", LedgerRow(batch), "; ");
+  std::string sql = absl::StrCat(Limits(), LedgerRow(batch), "; ");
   std::vector<std::string_view> rows;
   if (batch.rows > 0) {
     absl::StrAppend(&sql, CopySpans(), "; ");
@@ -82,7 +114,10 @@ Failure BatchSender::SendWhole(const flush::Batch& batch) {
 // The server refused some row of the batch: halve it until that row stands alone, all in the one
 // transaction that the ledger guards. When no row at all is taken it is not the rows' fault.
 Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refused) {
-  Failure failure = Run("BEGIN; " + LedgerRow(batch));
+  // The empty COPY holds the table as it is until the end: a column that somebody changes amid the
+  // pieces would make good rows look bad.
+  Failure failure =
+      Continue(absl::StrCat("BEGIN; ", Limits(), LedgerRow(batch), "; ", CopySpans()));
   if (failure.ok() && batch.rows > 0) {
     failure = SendPiece(Bytes(batch.data), batch.rows, refused);
     if (failure.ok() && *refused == batch.rows) {
@@ -91,30 +126,30 @@ Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refu
   }
   // An open span that is refused is not reported: that it is open is news, not data.
   if (failure.ok() && batch.open_rows > 0) {
-    const Failure open = session_->Send(
-        "SAVEPOINT piece; " + CopyOpenSpans() + "; RELEASE SAVEPOINT piece", {Bytes(batch.open_data)},
-        InTime());
+    const Failure open =
+        session_->Send("SAVEPOINT piece; " + CopyOpenSpans() + "; RELEASE SAVEPOINT piece",
+                       {Bytes(batch.open_data)}, InTime());
     failure = open.kind == FailureKind::kBadRow
-                  ? Run("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")
+                  ? Continue("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")
                   : open;
   }
-  if (failure.ok() && !batch.closed.empty()) failure = Run(CloseStatement(batch));
+  if (failure.ok() && !batch.closed.empty()) failure = Continue(CloseStatement(batch));
   if (failure.ok()) {
     refused_in_doubt_ = *refused;
-    failure = Run(counts_(batch.rows - *refused, *refused) + "; COMMIT");
+    failure = Continue(counts_(batch.rows - *refused, *refused) + "; COMMIT");
   }
   if (!failure.ok() && session_->connected()) {
-    if (const Failure undone = Run("ROLLBACK"); !undone.ok()) session_->Close();
+    if (const Failure undone = Continue("ROLLBACK"); !undone.ok()) session_->Close();
   }
   return failure;
 }
 
 Failure BatchSender::SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused) {
-  Failure failure = session_->Send(
-      "SAVEPOINT piece; " + CopySpans() + "; RELEASE SAVEPOINT piece", {rows}, InTime());
+  Failure failure = session_->Send("SAVEPOINT piece; " + CopySpans() + "; RELEASE SAVEPOINT piece",
+                                   {rows}, InTime());
   if (failure.kind != FailureKind::kBadRow) return failure;
   const std::string message = failure.message;
-  failure = Run("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece");
+  failure = Continue("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece");
   if (!failure.ok()) return failure;
   if (count == 1) {
     ++*refused;

@@ -1,9 +1,6 @@
-// One batch to the database, exactly once: its row in the ledger, its rows, and what else belongs to
-// its transaction.
-// Threads: one.
-// Memory: the batch is the caller's.
-// Errors: Failure, as Session; a batch that fails may be sent again.
-// Design: docs/architecture.md#shipper
+// One batch to the database, exactly once: its row in the ledger, its rows, and what else belongs
+// to its transaction. Threads: one. Memory: the batch is the caller's. Errors: Failure, as Session;
+// a batch that fails may be sent again. Design: docs/architecture.md#shipper
 #pragma once
 
 #include <cstdint>
@@ -37,13 +34,13 @@ class BatchSender {
     Failure failure;  // None, or kAlreadyThere: it is settled.
     std::uint64_t persisted = 0;
     std::uint64_t rejected = 0;
-    bool settled() const {
-      return failure.ok() || failure.kind == FailureKind::kAlreadyThere;
-    }
+    bool settled() const { return failure.ok() || failure.kind == FailureKind::kAlreadyThere; }
   };
   Result Send(const flush::Batch& batch);
   // Statements without rows, as one transaction.
-  Failure Run(const std::string& sql) { return session_->Send(sql, {}, InTime()); }
+  Failure Run(const std::string& sql) { return session_->Send(Limits() + sql, {}, InTime()); }
+  // Who the writer is, for trace_writers.
+  Failure Introduce(const std::string& service, std::uint64_t pid, const std::string& version);
 
   Deadline InTime() const;
 
@@ -51,6 +48,8 @@ class BatchSender {
   Failure SendWhole(const flush::Batch& batch);
   Failure SendInPieces(const flush::Batch& batch, std::uint64_t* refused);
   Failure SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused);
+  Failure Continue(const std::string& sql) { return session_->Send(sql, {}, InTime()); }
+  std::string Limits() const;
   std::string LedgerRow(const flush::Batch& batch) const;
   std::string CloseStatement(const flush::Batch& batch) const;
 

@@ -30,6 +30,8 @@ int PollTimeout(Deadline deadline, int most_ms) {
 
 FailureKind KindOf(std::string_view sqlstate, std::string_view constraint) {
   if (sqlstate == "23505" && constraint == "trace_batches_pkey") return FailureKind::kAlreadyThere;
+  // Our rows have the columns' types, so it is a column that has changed: for an operator to mend.
+  if (sqlstate == "22P03") return FailureKind::kServer;
   const std::string_view sqlclass = sqlstate.substr(0, 2);
   // Data exceptions, constraints, a limit that a value exceeds, a check option, an exception that
   // somebody's trigger raised: of these very rows.
@@ -53,11 +55,17 @@ Failure Session::Connect(const std::string& conninfo, Deadline deadline) {
   if (const std::string_view fault = FaultOf(conninfo); !fault.empty()) {
     return {FailureKind::kServer, std::string(fault), ""};
   }
-  // The first entry may be a whole connection string or URL; what follows fills gaps, or, for the
-  // encoding, overrides. Names and options that a pooler refuses are not among them.
-  const char* const keywords[] = {"dbname", "client_encoding", "fallback_application_name",
+  // The entry `dbname` may be a whole connection string or URL. What stands before it are defaults:
+  // a peer that is gone without a word is noticed within a minute or so. What follows overrides it.
+  // Names and options that a pooler refuses are not among them.
+  const char* const keywords[] = {"keepalives_idle",
+                                  "keepalives_interval",
+                                  "keepalives_count",
+                                  "dbname",
+                                  "client_encoding",
+                                  "fallback_application_name",
                                   nullptr};
-  const char* const values[] = {conninfo.c_str(), "UTF8", "spanring", nullptr};
+  const char* const values[] = {"30", "10", "3", conninfo.c_str(), "UTF8", "spanring", nullptr};
   connection_.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   if (connection_ == nullptr) {
     return {FailureKind::kConnection, "libpq has no memory for a connection", ""};

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +19,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds kFirstPause{100};
 constexpr seconds kReportEvery{60};
+constexpr seconds kReportNewsEvery{10};
 // For directories of processes that have died.
 constexpr seconds kLookAroundEvery{60};
 constexpr std::chrono::hours kPrepareEvery{12};
@@ -29,11 +29,6 @@ constexpr seconds kStoreDropsEvery{1};
 constexpr int kMostTries = 10;
 constexpr int kMostTriesOfOneRow = 3;
 
-std::string HostName() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? base::Sanitized(name.data()) : "";
-}
-
 // What an operator can do about it.
 std::string_view Advice(const Failure& failure) {
   const std::string_view state = failure.sqlstate;
@@ -41,6 +36,8 @@ std::string_view Advice(const Failure& failure) {
     return "; run: spanring migrate";
   }
   if (state == "42501") return "; grant the role spanring_writer";
+  if (state == "22P03")
+    return "; a column of trace_spans has another type: spanring migrate status";
   if (state == "25006") return "; the server is read-only: is it a standby?";
   if (state == "53100") return "; the server's disk is full: spanring retain --days N";
   if (failure.kind == FailureKind::kConnection) return "; check DATABASE_URL: spanring doctor";
@@ -139,14 +136,14 @@ bool Shipper::Idle() {
   }
   const milliseconds idle(options_.idle_disconnect_ms);
   if (session_.connected() && now - last_use_ >= idle) session_.Close();
+  LookAroundWhenDue();
   milliseconds pause = kLookAroundEvery;
   if (drops_unknown) pause = kStoreDropsEvery;
   if (session_.connected()) {
-    pause = std::min(pause, std::chrono::duration_cast<milliseconds>(last_use_ + idle - now) +
-                                milliseconds(1));
+    pause = std::min(
+        pause, std::chrono::duration_cast<milliseconds>(last_use_ + idle - now) + milliseconds(1));
   }
   WaitFor(pause);
-  LookAroundWhenDue();
   return true;
 }
 
@@ -184,8 +181,8 @@ void Shipper::TellDrops(const Stats& stats) {
                     Text(DropReasonName(static_cast<DropReason>(i))), " ",
                     stats.dropped_by_reason[i]);
   }
-  base::LogError(absl::StrCat(stats.dropped - drops_told_, " spans were dropped; in all so far: ",
-                              reasons));
+  base::LogError(
+      absl::StrCat(stats.dropped - drops_told_, " spans were dropped; in all so far: ", reasons));
   drops_told_ = stats.dropped;
   drops_told_at_ = Clock::now();
 }
@@ -208,13 +205,11 @@ bool Shipper::Connect() {
 
 // Once a connection: who we are, and the partitions of the days to come.
 Failure Shipper::Prepare() {
-  Failure failure = session_.Run(
-      "SELECT trace_writer_started($1::uuid, $2, $3, $4::integer, $5)",
-      {writer_id_, options_.service_name, HostName(), absl::StrCat(getpid()), SPANRING_VERSION},
-      sender_.InTime());
+  Failure failure = sender_.Introduce(options_.service_name, static_cast<std::uint64_t>(getpid()),
+                                      SPANRING_VERSION);
   if (!failure.ok()) return failure;
   prepared_ = Clock::now();
-  failure = session_.Run("SELECT trace_ensure_partitions()", {}, sender_.InTime());
+  failure = sender_.Run("SELECT trace_ensure_partitions()");
   if (failure.ok() || !session_.connected()) return failure;
   // A day without a partition is no reason to stop: its spans go to the default one.
   Report(failure);
@@ -318,8 +313,10 @@ void Shipper::Report(const Failure& failure) {
   parts_.counters->CountFailure();
   ++failures_unreported_;
   const auto now = Clock::now();
-  if (last_report_ != Clock::time_point{} && now - last_report_ < kReportEvery) return;
+  const seconds pause = failure.message == last_message_ ? kReportEvery : kReportNewsEvery;
+  if (last_report_ != Clock::time_point{} && now - last_report_ < pause) return;
   last_report_ = now;
+  last_message_ = failure.message;
   was_down_ = true;
   const Stats stats = parts_.stats();
   base::LogError(absl::StrCat(

@@ -105,6 +105,7 @@ class Shipper {
   Clock::time_point prepared_{};
   Clock::time_point looked_around_{};
   Clock::time_point last_report_{};
+  std::string last_message_;
   Clock::time_point drops_told_at_{};
   std::uint64_t drops_told_ = 0;
   std::uint64_t failures_unreported_ = 0;

@@ -88,8 +88,9 @@ TickCalibration::TickCalibration(const TickLine& line) noexcept
     : clocks_(SystemClocks()),
       anchor_{line.ticks, line.monotonic_ns},
       ns_per_tick_q32_(line.ns_per_tick_q32),
-      unix_minus_monotonic_ns_(static_cast<std::int64_t>(static_cast<std::uint64_t>(line.unix_ns) -
-                                                         static_cast<std::uint64_t>(line.monotonic_ns))) {
+      unix_minus_monotonic_ns_(
+          static_cast<std::int64_t>(static_cast<std::uint64_t>(line.unix_ns) -
+                                    static_cast<std::uint64_t>(line.monotonic_ns))) {
   ForgetOldAnchors();
 }
 

@@ -25,16 +25,17 @@ inline void FetchToWrite(const void* line) noexcept {
 
 // For a part of such memory that nobody else touches meanwhile. DropPages gives its whole pages
 // back to the system: they stay mapped, and read as zero. PopulatePages touches them again; where
-// the file behind them has no room for them any more, the part becomes memory without a file. False:
-// there is none either.
+// the file behind them has no room for them any more, the part becomes memory without a file.
+// False: there is none either.
 void DropPages(void* memory, std::size_t bytes) noexcept;
 bool PopulatePages(void* memory, std::size_t bytes) noexcept;
 
 // The same as MapPages, prefaulted, in a new file `name` (0600) of `folder`, of which half the free
-// space at most is taken; nullptr where that cannot be. Whoever opens the file sees what is written.
+// space at most is taken; nullptr where that cannot be. Whoever opens the file sees what is
+// written.
 void* MapFile(int folder, const char* name, std::size_t bytes) noexcept;
-// In a forked child: what was shared through a file becomes a copy of this process's own, or, if not
-// `keep`, zeros. Async-signal-safe.
+// In a forked child: what was shared through a file becomes a copy of this process's own, or, if
+// not `keep`, zeros. Async-signal-safe.
 void MakePrivate(void* memory, std::size_t bytes, bool keep) noexcept;
 
 }  // namespace spanring::platform

@@ -44,7 +44,8 @@ absl::Status CheckOwner(int fd, const std::string& path, mode_t type) {
     return absl::FailedPreconditionError(absl::StrCat(path, " belongs to another user"));
   }
   if ((status.st_mode & 077) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is open to other users; chmod go= it"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is open to other users; chmod go= it"));
   }
   if (type == S_IFREG && status.st_nlink != 1) {
     return absl::FailedPreconditionError(absl::StrCat(path, " has another name"));
@@ -85,8 +86,7 @@ absl::StatusOr<Fd> OpenFolderAt(int folder, const std::string& name, bool create
 
 absl::StatusOr<Fd> OpenFileAt(int folder, const std::string& name, bool create) {
   // O_NONBLOCK: what turns out to be a pipe must not make us wait.
-  const int flags =
-      O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (create ? O_CREAT | O_EXCL : 0);
+  const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (create ? O_CREAT | O_EXCL : 0);
   Fd fd(openat(folder, name.c_str(), flags, 0600));
   if (!fd) return Failed(create ? "cannot make" : "cannot open", name, errno);
   if (absl::Status status = CheckOwner(fd.get(), name, S_IFREG); !status.ok()) return status;

@@ -119,10 +119,10 @@ absl::StatusOr<Folder> MakeFolder(const std::string& root_path, const TraceId& w
                                   const Owner& owner) {
   auto root = platform::OpenFolder(root_path);
   if (!root.ok()) return root.status();
-  if (const auto names = platform::NamesIn(root->get()); names.ok() && names->size() > kMostFolders) {
-    return absl::UnavailableError(
-        absl::StrCat(root_path, " holds what ", names->size(),
-                     " processes left behind; run: spanring recover"));
+  if (const auto names = platform::NamesIn(root->get());
+      names.ok() && names->size() > kMostFolders) {
+    return absl::UnavailableError(absl::StrCat(root_path, " holds what ", names->size(),
+                                               " processes left behind; run: spanring recover"));
   }
   Folder folder{std::move(*root), writer.ToUuid(), {}, {}};
   // Under another name until it is locked, so that nobody takes it for a dead process's.
@@ -136,10 +136,10 @@ absl::StatusOr<Folder> MakeFolder(const std::string& root_path, const TraceId& w
     const std::string text = ToText(owner);
     status = file.ok() ? platform::WriteFile(*file, text.data(), text.size(), 0) : file.status();
   }
-  if (status.ok() && renameat(folder.root.get(), name.c_str(), folder.root.get(),
-                              folder.name.c_str()) != 0) {
-    status = absl::UnavailableError(absl::StrCat("cannot make a folder in ", root_path, ": ",
-                                                 std::strerror(errno)));
+  if (status.ok() &&
+      renameat(folder.root.get(), name.c_str(), folder.root.get(), folder.name.c_str()) != 0) {
+    status = absl::UnavailableError(
+        absl::StrCat("cannot make a folder in ", root_path, ": ", std::strerror(errno)));
   }
   if (status.ok()) return folder;
   platform::RemoveFolder(folder.root.get(), name);
@@ -147,8 +147,11 @@ absl::StatusOr<Folder> MakeFolder(const std::string& root_path, const TraceId& w
 }
 
 absl::StatusOr<Folder> TakeFolder(const std::string& root_path, const TraceId& writer) {
-  Folder folder{platform::Fd(open(root_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
-                writer.ToUuid(), {}, {}};
+  Folder folder{
+      platform::Fd(open(root_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
+      writer.ToUuid(),
+      {},
+      {}};
   if (!folder.root) return absl::NotFoundError("no such folder");
   auto fd = platform::OpenFolderAt(folder.root.get(), folder.name, /*create=*/false);
   if (!fd.ok()) return fd.status();

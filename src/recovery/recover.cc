@@ -3,12 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "base/utf8.h"
 #include "flush/segment.h"
 
 namespace spanring::recovery {
@@ -18,11 +16,6 @@ absl::Status ToStatus(const pg::Failure& failure) {
   if (failure.ok()) return absl::OkStatus();
   if (failure.kind == pg::FailureKind::kStopped) return absl::CancelledError(failure.message);
   return absl::UnavailableError(failure.message);
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? base::Sanitized(name.data()) : "";
 }
 
 std::vector<std::uint64_t> SegmentsIn(const Folder& journal) {
@@ -152,8 +145,8 @@ absl::Status Recovery::Survey(Claim& claim, Recovered* recovered) {
 absl::Status Recovery::Connect() {
   if (session_.connected()) return absl::OkStatus();
   return ToStatus(session_.Connect(
-      options_.database_url, std::chrono::steady_clock::now() +
-                                 std::chrono::milliseconds(options_.connect_timeout_ms)));
+      options_.database_url,
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.connect_timeout_ms)));
 }
 
 absl::Status Recovery::Deliver(Claim& claim, Recovered* recovered) {
@@ -165,7 +158,8 @@ absl::Status Recovery::Deliver(Claim& claim, Recovered* recovered) {
     if (read.ok()) image = std::move(*read);
   }
   if (image) {
-    if (absl::Status status = ApplyPositions(claim, sequences, &*image); !status.ok()) return status;
+    if (absl::Status status = ApplyPositions(claim, sequences, &*image); !status.ok())
+      return status;
   }
   const Stats stats = image ? image->Count() : Stats();
   if (!sequences.empty() || stats.started > 0) {
@@ -177,17 +171,14 @@ absl::Status Recovery::Deliver(Claim& claim, Recovered* recovered) {
           return absl::StrCat("SELECT trace_writer_counted('", writer, "', ", persisted, ")");
         },
         [](const pg::Failure& failure) { base::LogError(failure.message); });
-    absl::Status status = ToStatus(session_.Run(
-        "SELECT trace_writer_started($1::uuid, $2, $3, $4::integer, $5)",
-        {writer, recovered->owner.service, HostName(),
-         absl::StrCat(static_cast<std::int32_t>(recovered->owner.pid)), recovered->owner.version},
-        sender.InTime()));
+    absl::Status status = ToStatus(
+        sender.Introduce(recovered->owner.service, recovered->owner.pid, recovered->owner.version));
     if (status.ok()) status = DeliverSegments(claim, sequences, &sender, recovered);
     if (status.ok() && image) status = DeliverImage(*image, &sender, recovered);
     if (status.ok()) {
-      status = ToStatus(sender.Run(absl::StrCat(
-          "SELECT trace_writer_recovered('", writer, "', ",
-          image ? absl::StrCat(stats.started) : "NULL", ", ", pg::DropsLiteral(stats), ")")));
+      status = ToStatus(sender.Run(absl::StrCat("SELECT trace_writer_recovered('", writer, "', ",
+                                                image ? absl::StrCat(stats.started) : "NULL", ", ",
+                                                pg::DropsLiteral(stats), ")")));
     }
     if (!status.ok()) return status;
   }

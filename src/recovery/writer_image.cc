@@ -73,9 +73,9 @@ absl::Status WriterImage::Add(std::vector<std::uint8_t> bytes) {
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (header.magic != ring::kPageMagic) return absl::OkStatus();
   if (header.version != ring::kPageVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("written by another version (", header.version, ", not ", ring::kPageVersion,
-                     "): use its own `spanring recover`"));
+    return absl::FailedPreconditionError(absl::StrCat("written by another version (",
+                                                      header.version, ", not ", ring::kPageVersion,
+                                                      "): use its own `spanring recover`"));
   }
   if (header.kind == PageKind::kControl) {
     if (bytes.size() < sizeof(PageHeader) + sizeof(ControlData)) return absl::OkStatus();
@@ -134,8 +134,7 @@ std::int64_t WriterImage::AliveUnixNs() const {
 }
 platform::TickCalibration WriterImage::clock() const {
   const ControlData& control = ControlIn(*control_);
-  return platform::TickCalibration(
-      control.lines[control.line.load(std::memory_order_relaxed) % 2]);
+  return platform::TickCalibration(control.lines[control.line.load(std::memory_order_relaxed) % 2]);
 }
 
 void WriterImage::Advance(const std::vector<flush::RingPosition>& positions) {
@@ -167,8 +166,8 @@ absl::Status WriterImage::Advance(int folder, const std::vector<flush::RingPosit
     const auto opened = platform::OpenFileAt(
         folder, ring::PageFileName(PageKind::kProducer, header.number), /*create=*/false);
     if (!opened.ok()) return opened.status();
-    const absl::Status written = platform::WriteFile(
-        *opened, file.bytes.data() + header.consumed, sizeof(std::uint64_t), header.consumed);
+    const absl::Status written = platform::WriteFile(*opened, file.bytes.data() + header.consumed,
+                                                     sizeof(std::uint64_t), header.consumed);
     if (!written.ok()) return written;
   }
   return absl::OkStatus();
@@ -259,7 +258,8 @@ void WriterImage::LeaveOutEnded(std::vector<OpenSlot>* slots) const {
       for (auto it = first; it != last; ++it) {
         const OpenSlot& slot = (*slots)[it->second];
         const std::uint8_t* words = slot.file->bytes.data() + slot.offset;
-        if (std::memcmp(ring + at + kSame, words + kSame, kSameBytes) == 0) ended[it->second] = true;
+        if (std::memcmp(ring + at + kSame, words + kSame, kSameBytes) == 0)
+          ended[it->second] = true;
       }
     }
   }
@@ -322,8 +322,9 @@ bool WriterImage::TakeOpen(const OpenSlot& slot, const Take& take) const {
   };
   add(ring::ItemKind::kErrorType, left_in_order() ? "process_exit" : "process_crash");
   add(ring::ItemKind::kErrorMessage,
-      left_in_order() ? "the process exited while this span was open"
-                      : "the process died while this span was open; it was last known alive at its end");
+      left_in_order()
+          ? "the process exited while this span was open"
+          : "the process died while this span was open; it was last known alive at its end");
   header.size = static_cast<std::uint32_t>(record.size());
   std::memcpy(record.data(), &header, sizeof(header));
   return take(*reinterpret_cast<const RecordHeader*>(record.data()), /*was_open=*/true);
@@ -351,7 +352,8 @@ Stats WriterImage::Count() const {
     stats.started += Word(file.bytes, header.started) + refused;
     drop(static_cast<std::size_t>(DropReason::kReentrant),
          refused + Word(file.bytes, header.reentrant_ends));
-    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(header.drop_count, kDropReasonCount); ++i) {
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(header.drop_count, kDropReasonCount);
+         ++i) {
       drop(i, Word(file.bytes, header.drops + i * sizeof(std::uint64_t)));
     }
   }

@@ -1,6 +1,5 @@
-// What a killed process's memory says: the spans in its rings, those that were open, and its counts.
-// Threads: one.
-// Memory: copies of its files, a ring's worth for each thread that it had.
+// What a killed process's memory says: the spans in its rings, those that were open, and its
+// counts. Threads: one. Memory: copies of its files, a ring's worth for each thread that it had.
 // Errors: takes any bytes; what does not make sense is left out, and counted by who compares what
 //   was started with what was found.
 // Design: docs/reliability.md#recovery

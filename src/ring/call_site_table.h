@@ -62,7 +62,8 @@ class CallSiteTable {
 
   std::uint16_t Register(typename Sync::template Atomic<std::uint16_t>& number_of_site,
                          const CallSiteNames& names) noexcept {
-    return Register(number_of_site, names, [](std::uint16_t, const CallSiteNames&) { return true; });
+    return Register(number_of_site, names,
+                    [](std::uint16_t, const CallSiteNames&) { return true; });
   }
 
   // relaxed: a count.

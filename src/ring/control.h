@@ -34,8 +34,8 @@ struct ControlData {
   // a state that was, each number by itself; the line of time is there twice, the last whole one
   // named by `line`.
   std::atomic<std::uint64_t> next_sequence;
-  std::atomic<std::int64_t> alive_unix_ns;  // The last look at the rings.
-  std::atomic<std::uint64_t> left_in_order; // The process ended by itself.
+  std::atomic<std::int64_t> alive_unix_ns;   // The last look at the rings.
+  std::atomic<std::uint64_t> left_in_order;  // The process ended by itself.
   std::atomic<std::uint64_t> line;
   std::array<platform::TickLine, 2> lines;
 

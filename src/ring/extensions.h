@@ -1,8 +1,8 @@
 // Room for the items of spans that outgrow their slot.
 // Threads: any; a lock, taken only where the fast path ends.
-// Memory: pieces of the writer's, kept for the next such span: kWarmExtensions of them, the drainer sees to that.
-// Errors: nullptr when the system gives no memory.
-// Design: docs/architecture.md#record
+// Memory: pieces of the writer's, kept for the next such span: kWarmExtensions of them, the drainer
+// sees to that. Errors: nullptr when the system gives no memory. Design:
+// docs/architecture.md#record
 #pragma once
 
 #include <cstdint>

@@ -28,9 +28,9 @@ Producer* Producer::Create(Registry* registry, std::uint64_t ring_bytes,
   // Prefaulted: the first lap of the ring must not take page faults one by one.
   PageHeader* page = registry->memory().Map(PageKind::kProducer, kRingOffset + ring_bytes);
   if (page == nullptr) return nullptr;
-  auto* producer =
-      new (page + 1) Producer(registry, page->number, reinterpret_cast<std::uint8_t*>(page) + kRingOffset,
-                              ring_bytes, max_open_spans);
+  auto* producer = new (page + 1)
+      Producer(registry, page->number, reinterpret_cast<std::uint8_t*>(page) + kRingOffset,
+               ring_bytes, max_open_spans);
   if (!producer->AddSlots()) {
     registry->memory().Unmap(page);
     return nullptr;

@@ -1,9 +1,8 @@
 // What one thread records into: its open spans, its ring and its counters.
 // Threads: said per group of members. A producer has one thread at a time; when that ends, the next
 //   new thread goes on with it, handed over by the registry's lock.
-// Memory: pages of its own, in the writer's memory; while it has no thread the drainer may give most of them back.
-// Errors: counted.
-// Design: docs/architecture.md#rings
+// Memory: pages of its own, in the writer's memory; while it has no thread the drainer may give
+// most of them back. Errors: counted. Design: docs/architecture.md#rings
 //
 // The life of a slot:
 //

@@ -83,9 +83,7 @@ struct RecordStart {
   void SetSize(std::size_t bytes) noexcept {
     StoreReleased(&size, static_cast<std::uint32_t>(bytes));
   }
-  void SetTraceIdHigh(std::uint64_t high) noexcept {
-    StoreReleased(&trace_id_high, high);
-  }
+  void SetTraceIdHigh(std::uint64_t high) noexcept { StoreReleased(&trace_id_high, high); }
 
  private:
   // A store to one or to several members, hence not std::atomic_ref.

@@ -38,7 +38,8 @@ SPANRING_INLINE void Fill(Producer* producer, OpenSpan* span) noexcept {
 }
 
 SPANRING_INLINE void SetTrace(OpenSpan* span, TraceId trace_id, SpanId parent) noexcept {
-  // release: pairs with the acquire in LookAtOpenSpan: who sees this has seen that the slot was free.
+  // release: pairs with the acquire in LookAtOpenSpan: who sees this has seen that the slot was
+  // free.
   span->record.SetTraceIdHigh(trace_id.high());
   span->record.trace_id_low = trace_id.low();
   span->record.parent_id = parent.value();

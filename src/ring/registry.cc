@@ -75,17 +75,15 @@ std::uint64_t Registry::cold() noexcept {
 
 ControlData* Registry::MakeControl() noexcept {
   if (!memory_.in_files()) return nullptr;
-  PageHeader* page =
-      memory_.Map(PageKind::kControl, sizeof(PageHeader) + sizeof(ControlData));
+  PageHeader* page = memory_.Map(PageKind::kControl, sizeof(PageHeader) + sizeof(ControlData));
   if (page == nullptr) return nullptr;
   if (page->number == 0) {
     memory_.Unmap(page);
     return nullptr;
   }
   auto* control = new (page + 1) ControlData;
-  ForEachCallSite([&](std::uint16_t number, const CallSiteNames& names) {
-    control->AddNames(number, names);
-  });
+  ForEachCallSite(
+      [&](std::uint16_t number, const CallSiteNames& names) { control->AddNames(number, names); });
   control_ = control;
   return control;
 }

@@ -26,7 +26,8 @@ inline constexpr std::uint64_t kWarmSlots = 4096;
 class Registry {
  public:
   // In files of `folder`, or, without one, in memory of its own.
-  Registry(std::uint64_t ring_bytes, std::uint64_t max_open_spans, platform::Fd folder = {}) noexcept
+  Registry(std::uint64_t ring_bytes, std::uint64_t max_open_spans,
+           platform::Fd folder = {}) noexcept
       : memory_(std::move(folder)), ring_bytes_(ring_bytes), max_open_spans_(max_open_spans) {}
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;

@@ -63,17 +63,18 @@ Runtime::Way::Way(const Options& options, Runtime* runtime)
                // What was meant for another database stays for who goes there.
                .adopts = pg::TargetOf(options.database_url) == runtime->owner_.target,
                .control = runtime->control_}),
-      drainer({.batch_rows = options.batch_rows,
-               .flush_interval_ms = options.flush_interval_ms,
-               .service_name = options.service_name,
-               .open_span_ms = options.open_span_ms,
-               .writer = runtime->writer_id_,
-               .control = runtime->control_},
-              runtime->registry_, &journal, &runtime->counters_,
-              [this] {
-                for (const auto& shipper : shippers) shipper->Notify();
-              },
-              std::move(runtime->reported_)),
+      drainer(
+          {.batch_rows = options.batch_rows,
+           .flush_interval_ms = options.flush_interval_ms,
+           .service_name = options.service_name,
+           .open_span_ms = options.open_span_ms,
+           .writer = runtime->writer_id_,
+           .control = runtime->control_},
+          runtime->registry_, &journal, &runtime->counters_,
+          [this] {
+            for (const auto& shipper : shippers) shipper->Notify();
+          },
+          std::move(runtime->reported_)),
       recovery(options) {
   for (std::uint64_t i = 0; i < options.shippers; ++i) {
     shippers.push_back(
@@ -279,7 +280,8 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   if (!delivered) StopShippers(*way);
   {
     std::unique_lock way_lock(way->mutex);
-    way->changed.wait_for(way_lock, std::chrono::milliseconds(200), [&] { return !way->recovering; });
+    way->changed.wait_for(way_lock, std::chrono::milliseconds(200),
+                          [&] { return !way->recovering; });
   }
   {
     const std::lock_guard way_lock(way_mutex_);
@@ -321,7 +323,8 @@ absl::Status Runtime::Undelivered(Way& way, bool delivered) {
   }
   if (on_disk > 0) {
     const std::string message =
-        absl::StrCat(on_disk, " spans stay in the journal until the next process of this user, or "
+        absl::StrCat(on_disk,
+                     " spans stay in the journal until the next process of this user, or "
                      "`spanring recover`, delivers them");
     base::LogError(message);
     return absl::DeadlineExceededError(message);

@@ -83,7 +83,7 @@ TEST_F(Server, AStatementTimeoutOfTheRoleThatIsShorterThanABatch) {
 }
 
 // What comes before the first batch, the row in trace_writers, has the role's limit.
-TEST_F(Server, DISABLED_AStatementTimeoutOfTheRoleThatIsShorterThanAnything) {
+TEST_F(Server, AStatementTimeoutOfTheRoleThatIsShorterThanAnything) {
   ExpectSlowBatchArrives(AsWriter(), admin_.get(), "1ms");
 }
 

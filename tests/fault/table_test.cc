@@ -66,7 +66,7 @@ TEST_F(Table, AColumnOfAnotherTypeThatIsChangedBack) {
 
 // A batch that is being halved holds no lock on the table between two pieces, so the change gets in
 // amid, and sound rows that were refused before it stay refused.
-TEST_F(Table, DISABLED_AColumnThatIsChangedBackAmidHalvingLosesNoRow) {
+TEST_F(Table, AColumnThatIsChangedBackAmidHalvingLosesNoRow) {
   RunningTracer tracer(database_.conninfo(), [](Options& o) { o.retry_max_ms = 10'000; });
   RecordIn(tracer, 100, "eu-west-1");
   ASSERT_TRUE(tracer.Flush().ok());

@@ -1,5 +1,5 @@
-// A process that is killed behind every instruction of the recording calls, and what its memory then
-// says: each span once, whole, or not at all if it had just begun. x86-64 only.
+// A process that is killed behind every instruction of the recording calls, and what its memory
+// then says: each span once, whole, or not at all if it had just begun. x86-64 only.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -29,8 +29,18 @@ constexpr long kTrapFlag = 0x100;
 constexpr int kNeverReached = 50;
 constexpr std::uint64_t kRingBytes = 64 * 1024;
 
-enum class Call { kStart, kStartNamed, kEnd, kEndWithItems, kNext, kNextWithItems, kAttribute,
-                  kLargeAttribute, kContext, kEndElsewhere };
+enum class Call {
+  kStart,
+  kStartNamed,
+  kEnd,
+  kEndWithItems,
+  kNext,
+  kNextWithItems,
+  kAttribute,
+  kLargeAttribute,
+  kContext,
+  kEndElsewhere
+};
 
 constinit CallSiteData g_site{"service", "operation"};
 constinit CallSiteData g_next_site{"service", "next"};
@@ -129,8 +139,8 @@ std::map<std::uint64_t, int> Found(const WriterImage& image, std::uint64_t* open
   image.ForEachSpan([&](const RecordHeader& record, bool was_open) {
     EXPECT_EQ(record.trace_id_high, kTrace.high());
     EXPECT_EQ(record.trace_id_low, kTrace.low());
-    EXPECT_EQ(record.status, was_open ? ring::RecordStatus::kFailed
-                                      : ring::RecordStatus::kCompleted);
+    EXPECT_EQ(record.status,
+              was_open ? ring::RecordStatus::kFailed : ring::RecordStatus::kCompleted);
     EXPECT_GT(record.start, 0);
     EXPECT_GE(record.size, sizeof(RecordHeader));
     if ((record.flags & ring::kHasExecutionId) != 0) {
@@ -179,8 +189,8 @@ TEST_P(CrashStep, AKillBehindAnyInstructionLeavesEachSpanOnce) {
   GTEST_SKIP() << "no trap flag here";
 #endif
   if (kSanitizer) GTEST_SKIP() << "the sanitizer's code is stepped through too";
-  g_told = static_cast<Told*>(mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  g_told = static_cast<Told*>(
+      mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   long at = 0;
   for (; at < 5'000; ++at) {
     const TemporaryFolder folder;
@@ -192,7 +202,8 @@ TEST_P(CrashStep, AKillBehindAnyInstructionLeavesEachSpanOnce) {
     int status = 0;
     waitpid(child, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == kNeverReached) break;
-    // Where signals are blocked, for a lock, the trap itself kills, and nothing behind it is reached.
+    // Where signals are blocked, for a lock, the trap itself kills, and nothing behind it is
+    // reached.
     ASSERT_TRUE(WIFSIGNALED(status)) << status;
     SCOPED_TRACE(at);
     CheckImage(folder, *g_told);

@@ -113,7 +113,9 @@ TEST_F(Folders, ARootOfAnotherUserIsRefused) {
 }
 
 TEST_F(Folders, AFileWithASecondNameIsRefused) {
-  { ASSERT_TRUE(MakeFolder(Root(), kWriter, {}).ok()); }
+  {
+    ASSERT_TRUE(MakeFolder(Root(), kWriter, {}).ok());
+  }
   fs::create_hard_link(Own() + "/lock", folder_.path() + "/second");
   EXPECT_TRUE(absl::IsFailedPrecondition(TakeFolder(Root(), kWriter).status()));
 }

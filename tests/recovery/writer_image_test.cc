@@ -138,7 +138,8 @@ TEST_F(Image, DamageIsSurvived) {
     for (std::vector<std::uint8_t> bytes : files) {
       for (int i = 0; i < 20 && !bytes.empty(); ++i) {
         // Half of them in the header, where they hurt.
-        const std::size_t room = i % 2 == 0 ? std::min<std::size_t>(256, bytes.size()) : bytes.size();
+        const std::size_t room =
+            i % 2 == 0 ? std::min<std::size_t>(256, bytes.size()) : bytes.size();
         bytes[random() % room] = static_cast<std::uint8_t>(random());
       }
       if (random() % 4 == 0) bytes.resize(random() % (bytes.size() + 1));
