@@ -11,6 +11,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -111,6 +113,22 @@ void RunOneByOne(benchmark::State& state, Operation operation, int in_a_row = 4 
   state.counters["step_ns"] = ns_per_tick * static_cast<double>(step);
 }
 
+// A folder on tmpfs for the rings, as a traced process has, until the program ends; without tmpfs,
+// none.
+inline platform::Fd RingFolder() {
+  struct Folder {
+    std::string name = "/dev/shm/spanring-bench.XXXXXX";
+    bool made = mkdtemp(name.data()) != nullptr;
+    ~Folder() {
+      if (made) std::filesystem::remove_all(name);
+    }
+  };
+  static const Folder folder;
+  if (!folder.made) return {};
+  auto fd = platform::OpenFolder(folder.name);
+  return fd.ok() ? std::move(*fd) : platform::Fd();
+}
+
 // Tracing is on, down to a journal whose batches are taken and given back by a shipper that is
 // infinitely fast: rings are drained and rows encoded as ever, and no server takes the processors.
 // Counter `drops`: spans that found their ring full, or its row no room; above 0 the figure is
@@ -154,7 +172,7 @@ class WithTracer {
   // Of all cases, since this thread keeps its ring; never destroyed.
   static ring::Registry& registry() {
     static ring::Registry& registry = []() -> ring::Registry& {
-      auto* made = new ring::Registry(kRingBytes, 131'072);
+      auto* made = new ring::Registry(kRingBytes, 131'072, RingFolder());
       ring::SetRegistry(made);
       return *made;
     }();

@@ -63,6 +63,8 @@ void Drainer::Run() {
       std::unique_lock lock(mutex_);
       if (requested > finished_ || stopping) {
         lock.unlock();
+        // Nobody could take the rows back later: there are no files to recover.
+        if (stopping && options_.control == nullptr) ForgetReported();
         Seal();
         lock.lock();
         finished_ = requested;
@@ -286,8 +288,18 @@ void Drainer::ReportOpenSpan(const ring::OpenSpan* slot) {
 
 // A span that ended with a full ring comes by no record. Two looks: its record may be on its way.
 void Drainer::ForgetEndedSpans() {
+  Unreport([this](const ReportedSpan& span) { return looks_ - span.last_look >= 2; });
+}
+
+void Drainer::ForgetReported() {
+  Unreport([](const ReportedSpan&) { return true; });
+}
+
+// Takes the rows of those spans out of trace_open_spans.
+template <typename Which>
+void Drainer::Unreport(Which which) {
   for (auto it = reported_.begin(); it != reported_.end();) {
-    if (looks_ - it->second.last_look < 2) {
+    if (!which(it->second)) {
       ++it;
       continue;
     }

@@ -79,6 +79,9 @@ class Drainer {
   void LookAtOpenSpans();
   void ReportOpenSpan(const ring::OpenSpan* slot);
   void ForgetEndedSpans();
+  void ForgetReported();
+  template <typename Which>
+  void Unreport(Which which);
   void Sleep(std::chrono::microseconds pause);
 
   const DrainerOptions options_;

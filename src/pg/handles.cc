@@ -1,5 +1,7 @@
 #include "pg/handles.h"
 
+#include <cstdlib>
+
 namespace spanring::pg {
 namespace {
 
@@ -35,31 +37,40 @@ std::string_view FaultOf(const std::string& conninfo) {
   return torn ? kNotValid : std::string_view();
 }
 
+// Without PQconndefaults, which asks the system who the user is: in the child of a fork another
+// thread's lock there may never open.
 std::string TargetOf(const std::string& conninfo) {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
   std::string host;
   std::string port;
   std::string name;
   std::string user;
-  const auto read = [&](PQconninfoOption* options) {
-    for (const PQconninfoOption* o = options; o != nullptr && o->keyword != nullptr; ++o) {
+  std::string service;
+  if (conninfo.find('=') == std::string::npos && conninfo.find("://") == std::string::npos) {
+    name = conninfo;
+  } else if (PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), nullptr)) {
+    for (const PQconninfoOption* o = options; o->keyword != nullptr; ++o) {
       if (o->val == nullptr) continue;
       const std::string_view keyword = o->keyword;
-      if (keyword == "host") host = o->val;
-      if (keyword == "hostaddr" && host.empty()) host = o->val;
+      if (keyword == "host" || (keyword == "hostaddr" && host.empty())) host = o->val;
       if (keyword == "port") port = o->val;
       if (keyword == "dbname") name = o->val;
       if (keyword == "user") user = o->val;
+      if (keyword == "service") service = o->val;
     }
     PQconninfoFree(options);
-  };
-  read(PQconndefaults());
-  if (conninfo.find('=') == std::string::npos && conninfo.find("://") == std::string::npos) {
-    if (!conninfo.empty()) name = conninfo;
-  } else {
-    read(PQconninfoParse(conninfo.c_str(), nullptr));
   }
-  if (name.empty()) name = user;  // As libpq does.
-  return host + ":" + port + "/" + name;
+  if (service.empty()) service = variable("PGSERVICE");
+  if (host.empty()) host = variable("PGHOST");
+  if (host.empty()) host = variable("PGHOSTADDR");
+  if (port.empty()) port = variable("PGPORT");
+  if (name.empty()) name = variable("PGDATABASE");
+  if (name.empty()) name = user.empty() ? variable("PGUSER") : user;  // As libpq does.
+  if (port.empty() && service.empty()) port = "5432";
+  return (service.empty() ? "" : service + "@") + host + ":" + port + "/" + name;
 }
 
 std::string OneLine(std::string_view message) {

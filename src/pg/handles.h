@@ -32,7 +32,8 @@ using Parameter = std::optional<std::string>;
 // reads it, and then in libpq's own messages.
 [[nodiscard]] std::string_view FaultOf(const std::string& conninfo);
 
-// The database that a connection string names, without who connects and how: "host:port/name".
+// The database that a connection string names, without who connects and how: "host:port/name",
+// behind "service@" where a service file has a word in it.
 [[nodiscard]] std::string TargetOf(const std::string& conninfo);
 
 // libpq's messages span lines and end in one; logs and terminals want a single line.

@@ -295,11 +295,10 @@ std::string Shipper::CountsStatement(std::uint64_t persisted_now, std::uint64_t 
 
 void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {
   const std::lock_guard lock(mutex_);
-  if (!given_up_) {
-    // Before the journal is: a span that is counted nowhere would be missing.
-    parts_.counters->CountPersisted(persisted);
-    if (rejected > 0) parts_.counters->CountDropped(DropReason::kRejected, rejected);
-  }
+  // Counted by who gave up, or sent once more by the next journal; the batch goes with us.
+  if (given_up_) return;
+  parts_.counters->CountPersisted(persisted);
+  if (rejected > 0) parts_.counters->CountDropped(DropReason::kRejected, rejected);
   parts_.journal->Done(std::exchange(batch_, nullptr));
   tries_ = 0;
   failures_in_a_row_ = 0;

@@ -40,5 +40,15 @@ TEST(OneLine, LineBreaksBecomeSpacesAndTheEndIsTrimmed) {
   EXPECT_EQ(OneLine("\n\n"), "");
 }
 
+TEST(TargetOf, IsTheSameHoweverTheDatabaseIsNamedAndHoldsNoSecret) {
+  EXPECT_EQ(TargetOf("host=h port=6543 dbname=d user=u password=p"), "h:6543/d");
+  EXPECT_EQ(TargetOf("postgresql://u:p@h:6543/d?sslmode=require"), "h:6543/d");
+  EXPECT_EQ(TargetOf("postgresql://someone@/d?host=/run/socket"), "/run/socket:5432/d");
+  EXPECT_EQ(TargetOf("host=/run/socket dbname=d"), "/run/socket:5432/d");
+  EXPECT_EQ(TargetOf("host=h user=u"), "h:5432/u") << "libpq's default";
+  EXPECT_EQ(TargetOf("service=s dbname=d"), "s@:/d");
+  EXPECT_NE(TargetOf("host=h dbname=a"), TargetOf("host=h dbname=b"));
+}
+
 }  // namespace
 }  // namespace spanring::pg

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ring/registry.h"
+#include "recovery/folder_fixture.h"
 #include "runtime/refusing.h"
 #include "runtime/sanitizers.h"
 #include "spanring/spanring.h"
@@ -85,8 +86,10 @@ __attribute__((noinline)) void TouchStack() {
   for (std::size_t i = 0; i < sizeof(stack); i += 1024) stack[i] = 1;
 }
 
-[[noreturn]] void RecordWithoutPageFaults() {
+// In memory of its own, or, with `ring_dir`, in files.
+[[noreturn]] void RecordWithoutPageFaults(const std::string& ring_dir) {
   Options options = Refusing();
+  options.ring_dir = ring_dir;
   options.journal_bytes = 1024 * kMiB;
   REQUIRE(Tracer::Start(options).ok());
   // The code itself is read from its file at its first use, by any thread; that of a full ring and
@@ -134,7 +137,10 @@ __attribute__((noinline)) void TouchStack() {
 
 TEST_F(ThreadLifeDeathTest, AfterItsFirstSpanAThreadTakesNoPageFault) {
   if (kSanitizer) GTEST_SKIP() << "the sanitizer's own memory takes faults";
-  EXPECT_EXIT(RecordWithoutPageFaults(), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(RecordWithoutPageFaults("off"), testing::ExitedWithCode(0), "");
+  const recovery::TemporaryFolder folder("/dev/shm");
+  EXPECT_EXIT(RecordWithoutPageFaults(folder.path() + "/rings"), testing::ExitedWithCode(0), "");
+  EXPECT_EQ(folder.entries(), 1U) << "the rings were there";
 }
 
 [[noreturn]] void FirstSpanWithoutMemory() {
