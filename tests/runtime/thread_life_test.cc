@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <latch>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -86,10 +87,11 @@ __attribute__((noinline)) void TouchStack() {
   for (std::size_t i = 0; i < sizeof(stack); i += 1024) stack[i] = 1;
 }
 
-// In memory of its own, or, with `ring_dir`, in files.
-[[noreturn]] void RecordWithoutPageFaults(const std::string& ring_dir) {
+// In memory of its own, or in files.
+[[noreturn]] void RecordWithoutPageFaults(bool in_files) {
   Options options = Refusing();
-  options.ring_dir = ring_dir;
+  std::optional<recovery::TemporaryFolder> folder;
+  if (in_files) options.ring_dir = folder.emplace("/dev/shm").path() + "/rings";
   options.journal_bytes = 1024 * kMiB;
   REQUIRE(Tracer::Start(options).ok());
   // The code itself is read from its file at its first use, by any thread; that of a full ring and
@@ -132,15 +134,15 @@ __attribute__((noinline)) void TouchStack() {
     const volatile char* const looked_at = fresh.data();
     REQUIRE(looked_at[4096] == 1 && PageFaultsOfThisThread() > before);
   }).join();
+  REQUIRE(!in_files || folder->entries() == 1);
+  folder.reset();
   _exit(0);
 }
 
 TEST_F(ThreadLifeDeathTest, AfterItsFirstSpanAThreadTakesNoPageFault) {
   if (kSanitizer) GTEST_SKIP() << "the sanitizer's own memory takes faults";
-  EXPECT_EXIT(RecordWithoutPageFaults("off"), testing::ExitedWithCode(0), "");
-  const recovery::TemporaryFolder folder("/dev/shm");
-  EXPECT_EXIT(RecordWithoutPageFaults(folder.path() + "/rings"), testing::ExitedWithCode(0), "");
-  EXPECT_EQ(folder.entries(), 1U) << "the rings were there";
+  EXPECT_EXIT(RecordWithoutPageFaults(/*in_files=*/false), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(RecordWithoutPageFaults(/*in_files=*/true), testing::ExitedWithCode(0), "");
 }
 
 [[noreturn]] void FirstSpanWithoutMemory() {
