@@ -67,13 +67,16 @@ void ExpectNumbersAreThere(PGconn* connection, Shared shared) {
     EXPECT_EQ(NumberOf(connection, "SELECT count(*) - count(DISTINCT span_id)" + of), 0);
     EXPECT_LE(NumberOf(connection, "SELECT coalesce(max((metadata->>'n')::bigint), 0)" + of),
               ended + 1);
-    EXPECT_EQ(NumberOf(connection, absl::StrCat("SELECT count(*)", of,
-                                                " AND status = 'failed' AND (metadata->>'n')::bigint"
-                                                " <= ", ended)),
-              0)
+    EXPECT_EQ(
+        NumberOf(connection, absl::StrCat("SELECT count(*)", of,
+                                          " AND status = 'failed' AND (metadata->>'n')::bigint"
+                                          " <= ",
+                                          ended)),
+        0)
         << "what had ended is not open";
-    missing += ended - NumberOf(connection, absl::StrCat("SELECT count(*)", of,
-                                                         " AND (metadata->>'n')::bigint <= ", ended));
+    missing +=
+        ended - NumberOf(connection, absl::StrCat("SELECT count(*)", of,
+                                                  " AND (metadata->>'n')::bigint <= ", ended));
   }
   EXPECT_LE(missing, dropped);
   if (dropped == 0) {
@@ -114,7 +117,8 @@ TEST(Crash, KilledAtAnyMomentLeavesEachSpanOnce) {
     ExpectNumbersAreThere(database.connection(), child.shared());
     ExpectAccount(database.connection());
     EXPECT_EQ(folders.Left(), 0U);
-    spans += static_cast<std::uint64_t>(NumberOf(database.connection(), "SELECT count(*) FROM trace_spans"));
+    spans += static_cast<std::uint64_t>(
+        NumberOf(database.connection(), "SELECT count(*) FROM trace_spans"));
   }
   std::printf("%d kills, %llu spans\n", rounds, static_cast<unsigned long long>(spans));
 }
@@ -198,9 +202,9 @@ TEST(Crash, OutOfMemoryLosesNothingThatReachedARing) {
   EXPECT_EQ(child.Join(), 1000 + SIGABRT);
   RecoverAll(options);
   const std::int64_t ended = 50'000 + static_cast<std::int64_t>(child.shared()[0]);
-  EXPECT_GE(NumberOf(database.connection(),
-                     "SELECT spans_persisted + spans_dropped FROM trace_writers"),
-            ended);
+  EXPECT_GE(
+      NumberOf(database.connection(), "SELECT spans_persisted + spans_dropped FROM trace_writers"),
+      ended);
   ExpectAccount(database.connection());
 }
 
@@ -222,8 +226,9 @@ TEST(Crash, TheNextProcessRecoversByItself) {
     return 0;
   });
   EXPECT_TRUE(Eventually([&] {
-    return NumberOf(database.connection(), "SELECT count(*) FROM trace_writers"
-                                           " WHERE recovered_at IS NOT NULL") == 1;
+    return NumberOf(database.connection(),
+                    "SELECT count(*) FROM trace_writers"
+                    " WHERE recovered_at IS NOT NULL") == 1;
   }));
   EXPECT_EQ(database.Value("SELECT count(*) FROM trace_spans WHERE operation = 'of the first'"),
             "1000");

@@ -128,7 +128,9 @@ TEST(Files, FoldersThatAreRemovedUnderItsFeetCostNoSpan) {
 }
 
 std::string g_lines;
-void KeepLines(LogLevel, std::string_view line) { absl::StrAppend(&g_lines, std::string(line), "\n"); }
+void KeepLines(LogLevel, std::string_view line) {
+  absl::StrAppend(&g_lines, std::string(line), "\n");
+}
 
 TEST(Files, WhereNothingCanBeWrittenMemoryServesAndThatIsSaidOnce) {
   const TestDatabase database;
@@ -214,10 +216,12 @@ TEST(Files, OldestAreDroppedWhereThatIsTheWish) {
   *const_cast<volatile std::uint64_t*>(child.shared()) = 1;
   EXPECT_EQ(child.Join(), 0);
   const pg::Connection connection = ConnectTo(server->conninfo());
-  EXPECT_EQ(NumberOf(connection.get(), "SELECT max((metadata->>'n')::int) FROM trace_spans"), 19'999)
+  EXPECT_EQ(NumberOf(connection.get(), "SELECT max((metadata->>'n')::int) FROM trace_spans"),
+            19'999)
       << "the newest are there";
-  EXPECT_EQ(NumberOf(connection.get(), "SELECT (drops->>'journal_full')::int +"
-                                       " (SELECT count(*) FROM trace_spans) FROM trace_writers"),
+  EXPECT_EQ(NumberOf(connection.get(),
+                     "SELECT (drops->>'journal_full')::int +"
+                     " (SELECT count(*) FROM trace_spans) FROM trace_writers"),
             20'000);
 }
 

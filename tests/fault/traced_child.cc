@@ -1,7 +1,7 @@
 #include "fault/traced_child.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -104,9 +104,8 @@ TracedChild::TracedChild(const Options& options, const Body& body) {
     Tracer tracer;
     // An exception ends it, as it would a program, and does not get into the test's own frames.
     const int code = [&]() noexcept {
-      return body(tracer, shared_, [&] {
-        [[maybe_unused]] const auto written = write(pipe_fds[1], "x", 1);
-      });
+      return body(tracer, shared_,
+                  [&] { [[maybe_unused]] const auto written = write(pipe_fds[1], "x", 1); });
     }();
     std::exit(code);
   }

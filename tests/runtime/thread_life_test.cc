@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "ring/registry.h"
 #include "recovery/folder_fixture.h"
+#include "ring/registry.h"
 #include "runtime/refusing.h"
 #include "runtime/sanitizers.h"
 #include "spanring/spanring.h"
