@@ -30,6 +30,7 @@ class Counters {
   void CountDropped(DropReason reason, std::uint64_t n) noexcept {
     dropped_[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_release);
     if (control_ == nullptr) return;
+    // relaxed: a count, read when this process is gone.
     control_->dropped[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_relaxed);
   }
   // relaxed: a count of its own.

@@ -216,6 +216,7 @@ void Journal::Done(Batch* batch) noexcept {
     outstanding_.erase(batch->sequence);
     changed_.notify_all();
   }
+  // relaxed: as above.
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   std::unique_ptr<Batch> keeper(batch);
   if (batch->data.capacity() > kMostBytesKept) return;

@@ -5,11 +5,12 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 
 namespace spanring::platform {
 namespace {
 
-// relaxed, all in this file: an entry belongs to the thread that opened it; the child reads them
+// relaxed, all: an entry belongs to the thread that opened it; the child reads them
 // when it has one thread.
 struct Entry {
   std::atomic<int> fd{-1};
@@ -18,47 +19,50 @@ struct Entry {
 };
 constinit std::array<Entry, 32> g_entries;
 
-bool Identify(int fd, dev_t* device, ino_t* inode) noexcept {
+struct Identity {
+  dev_t of_device;
+  ino_t of_inode;
+  bool operator==(const Identity&) const = default;
+};
+
+std::optional<Identity> Identify(int fd) noexcept {
   struct stat status{};
-  if (fstat(fd, &status) != 0) return false;
-  *device = status.st_dev;
-  *inode = status.st_ino;
-  return true;
+  if (fd < 0 || fstat(fd, &status) != 0) return std::nullopt;
+  return Identity{status.st_dev, status.st_ino};
 }
 
 }  // namespace
 
 void RememberForFork(int fd) noexcept {
-  dev_t device = 0;
-  ino_t inode = 0;
-  if (fd < 0 || !Identify(fd, &device, &inode)) return;
+  const auto identity = Identify(fd);
+  if (!identity) return;
   ForgetForFork(fd);
   for (Entry& entry : g_entries) {
     int none = -1;
+    // relaxed, all: as said at Entry.
     if (!entry.fd.compare_exchange_strong(none, fd, std::memory_order_relaxed)) continue;
-    entry.device.store(device, std::memory_order_relaxed);
-    entry.inode.store(inode, std::memory_order_relaxed);
+    entry.device.store(identity->of_device, std::memory_order_relaxed);
+    entry.inode.store(identity->of_inode, std::memory_order_relaxed);
     return;
   }
 }
 
 void ForgetForFork(int fd) noexcept {
+  if (fd < 0) return;
   for (Entry& entry : g_entries) {
     int expected = fd;
-    if (fd >= 0) entry.fd.compare_exchange_strong(expected, -1, std::memory_order_relaxed);
+    // relaxed: as said at Entry.
+    entry.fd.compare_exchange_strong(expected, -1, std::memory_order_relaxed);
   }
 }
 
 void CloseAfterFork() noexcept {
   for (Entry& entry : g_entries) {
-    const int fd = entry.fd.exchange(-1, std::memory_order_relaxed);
-    dev_t device = 0;
-    ino_t inode = 0;
-    if (fd >= 0 && Identify(fd, &device, &inode) &&
-        device == entry.device.load(std::memory_order_relaxed) &&
-        inode == entry.inode.load(std::memory_order_relaxed)) {
-      close(fd);
-    }
+    // relaxed, all: as said at Entry.
+    const int closed = entry.fd.exchange(-1, std::memory_order_relaxed);
+    const Identity then{entry.device.load(std::memory_order_relaxed),
+                        entry.inode.load(std::memory_order_relaxed)};
+    if (Identify(closed) == then) close(closed);
   }
 }
 

@@ -122,14 +122,17 @@ std::string WriterImage::service() const {
 std::uint64_t WriterImage::batch_rows() const {
   return std::clamp<std::uint64_t>(ControlIn(*control_).batch_rows, 1, 100'000);
 }
+// relaxed, all here: the process that wrote it is gone.
 std::uint64_t WriterImage::next_sequence() const {
   return std::max<std::uint64_t>(
       1, ControlIn(*control_).next_sequence.load(std::memory_order_relaxed));
 }
 bool WriterImage::left_in_order() const {
+  // relaxed: as above.
   return ControlIn(*control_).left_in_order.load(std::memory_order_relaxed) != 0;
 }
 std::int64_t WriterImage::AliveUnixNs() const {
+  // relaxed: as above.
   return ControlIn(*control_).alive_unix_ns.load(std::memory_order_relaxed);
 }
 platform::TickCalibration WriterImage::clock() const {
@@ -359,6 +362,7 @@ Stats WriterImage::Count() const {
   }
   const ControlData& control = ControlIn(*control_);
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    // relaxed: the process that wrote it is gone.
     drop(i, control.dropped[i].load(std::memory_order_relaxed));
   }
   return stats;
