@@ -6,7 +6,7 @@
 // behind it, and thrown away. ThreadSanitizer cannot know that.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define SPANRING_READS_WHAT_CHANGES __attribute__((no_sanitize("thread"), noinline))
+#define SPANRING_READS_WHAT_CHANGES __attribute__((disable_sanitizer_instrumentation, noinline))
 #endif
 #endif
 #if !defined(SPANRING_READS_WHAT_CHANGES)
