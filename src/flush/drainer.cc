@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/log.h"
 #include "ring/open_spans.h"
@@ -174,6 +175,10 @@ void Drainer::Commit() {
   for (ring::Producer* p = registry_->first(); p != nullptr; p = p->next) {
     if (p->ring().IsAhead()) p->ring().GiveBack();
   }
+  // Now that no recovery finds them any more: who is killed before has not counted what is found.
+  if (refused_spans_ > 0) {
+    counters_->CountDropped(DropReason::kJournalFull, std::exchange(refused_spans_, 0));
+  }
 }
 
 bool Drainer::GiveBackMemory(bool idle) {
@@ -198,13 +203,15 @@ void Drainer::Keep(const ring::RecordHeader* record) {
     while (batch == nullptr && !refused_ && journal_->drop_oldest()) {
       Batch* oldest = journal_->Take(/*first=*/false);
       if (oldest == nullptr) break;
-      counters_->CountDropped(DropReason::kJournalFull, oldest->rows);
-      journal_->Done(oldest);
+      const std::uint32_t rows = oldest->rows;
+      if (!journal_->Discard(oldest)) break;
+      counters_->CountDropped(DropReason::kJournalFull, rows);
       batch = journal_->Open();
     }
     if (batch == nullptr) {
       refused_ = true;
-      return counters_->CountDropped(DropReason::kJournalFull, 1);
+      ++refused_spans_;
+      return;
     }
     const std::size_t before = batch->data.size();
     encoder_.Append(*record, clock_, batch->data);

@@ -93,7 +93,8 @@ class Drainer {
   // The drainer's thread.
   RowEncoder encoder_;
   platform::TickCalibration clock_;
-  bool refused_ = false;  // The journal was full in this pass.
+  bool refused_ = false;             // The journal was full in this pass.
+  std::uint64_t refused_spans_ = 0;  // Since the last Commit, which counts them.
   std::vector<RingPosition> positions_;
   ReportedSpans reported_;
   std::uint64_t looks_ = 0;

@@ -1,8 +1,10 @@
 #include "flush/journal.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <new>
@@ -48,6 +50,7 @@ void Journal::Begin() {
     batch->sequence = sequence;
     batch->rows = segment->rows;
     batch->bytes = segment->data.size();
+    batch->rows_on_disk = segment->rows;
     batch->on_disk = true;
     batch->in_memory = false;
     next_sequence_ = std::max(next_sequence_, sequence + 1);
@@ -89,6 +92,7 @@ void Journal::OpenSegment() {
   committed_bytes_ = 0;
   committed_rows_ = 0;
   segment_.reset();
+  open_->rows_on_disk = 0;
   open_->on_disk = false;
   open_->in_memory = true;
   if (!HasFolder() || open_->opened_ns < try_disk_again_ns_) return;
@@ -131,8 +135,9 @@ void Journal::Commit(const std::vector<RingPosition>& positions) noexcept {
     }
     if (!status.ok()) {
       DiskFailed(status);
-    } else if (std::exchange(disk_failed_, false)) {
-      base::LogInfo("the journal is written again");
+    } else {
+      open_->rows_on_disk = open_->rows;
+      if (std::exchange(disk_failed_, false)) base::LogInfo("the journal is written again");
     }
   }
   committed_bytes_ = open_->data.size();
@@ -163,7 +168,7 @@ void Journal::Seal() {
 void Journal::Enqueue(Batch* batch) {
   {
     const std::lock_guard lock(mutex_);
-    outstanding_.emplace(batch->sequence, batch->on_disk ? batch->rows : 0);
+    outstanding_.emplace(batch->sequence, batch->rows_on_disk);
   }
   // Counted first: the shipper must not see it done before it was waiting. relaxed, here and below:
   // a count; the queue carries the batch.
@@ -199,6 +204,24 @@ absl::Status Journal::Load(Batch* batch) {
   return absl::DataLossError(
       absl::StrCat("a segment of the journal is damaged: ",
                    segment.ok() ? "its end is missing" : segment.status().message()));
+}
+
+bool Journal::Discard(Batch* batch) noexcept {
+  if (HasFolder()) {
+    try {
+      const std::string name = SegmentName(batch->sequence);
+      const int folder = options_.folder->get();
+      if (unlinkat(folder, name.c_str(), 0) != 0 && errno != ENOENT) {
+        // The folder may have become read-only, and the file not.
+        const platform::Fd file(openat(folder, name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+        if ((!file || ftruncate(file.get(), 0) != 0) && sealed_.enqueue(batch)) return false;
+      }
+    } catch (
+        const std::bad_alloc&) {  // Then the file stays: found later, it counts as dropped too.
+    }
+  }
+  Done(batch);
+  return true;
 }
 
 void Journal::Done(Batch* batch) noexcept {

@@ -42,8 +42,9 @@ struct Batch {
   std::vector<std::uint8_t> open_data;
   std::vector<SpanKey> closed;
 
-  bool on_disk = false;   // All rows are in the segment ...
-  bool in_memory = true;  // ... and all are in `data`.
+  std::uint32_t rows_on_disk = 0;  // In the segment, also when no more could be written.
+  bool on_disk = false;            // All rows are in the segment ...
+  bool in_memory = true;           // ... and all are in `data`.
 
   bool IsEmpty() const noexcept { return rows == 0 && open_rows == 0 && closed.empty(); }
   // Its transaction must not overtake that of an earlier such batch.
@@ -100,6 +101,9 @@ class Journal {
   absl::Status Load(Batch* batch);
   // Its rows are in the database, or dropped and counted. May be called by the drainer too.
   void Done(Batch* batch) noexcept;
+  // The same for a batch that nobody shall find on disk later. False: it cannot be removed from
+  // there, and goes back among those that wait.
+  bool Discard(Batch* batch) noexcept;
   // This shipper takes no more. Its last batch, if any, stays with it.
   void ShipperEnded() noexcept;
 

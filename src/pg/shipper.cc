@@ -149,7 +149,11 @@ bool Shipper::Idle() {
 
 // The last counts, unless this process never had anything to say. True: once more.
 bool Shipper::LastWords() {
-  if (!session_.connected() && !CountsChanged()) return false;
+  if (!session_.connected() && !CountsChanged()) {
+    // release: pairs with the acquire in last_counts_stored, here and below.
+    last_counts_stored_.store(true, std::memory_order_release);
+    return false;
+  }
   if (!session_.connected() && !Connect()) {
     // Tried again until the deadline. acquire: pairs with the release in Abort.
     return !abort_.load(std::memory_order_acquire);
@@ -159,6 +163,8 @@ bool Shipper::LastWords() {
     failure = StoreCounts(/*stopped=*/true);
   }
   if (!failure.ok()) Report(failure);
+  // release: as above.
+  last_counts_stored_.store(failure.ok(), std::memory_order_release);
   return false;
 }
 

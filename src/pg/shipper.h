@@ -64,6 +64,11 @@ class Shipper {
 
   // Waits until Run has ended; false when `deadline` came first.
   bool WaitUntilEnded(Deadline deadline);
+  // The writer's last counts are in the database. When it has ended.
+  // acquire: pairs with the releases in LastWords.
+  bool last_counts_stored() const noexcept {
+    return last_counts_stored_.load(std::memory_order_acquire);
+  }
   // From now on no batch changes a count: the caller counts what was not confirmed.
   void GiveUp();
 
@@ -94,6 +99,7 @@ class Shipper {
   Wake wake_;
   std::atomic<bool> finish_{false};
   std::atomic<bool> abort_{false};
+  std::atomic<bool> last_counts_stored_{false};
 
   // The shipper's thread.
   Session session_;

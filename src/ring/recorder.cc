@@ -186,7 +186,9 @@ void PutAny(Producer* producer, OpenSpan* span, RecordStatus status, std::int64_
     producer->ring().Commit(rounded);
     producer->ring().FetchAhead(rounded);
   } else {
-    producer->CountDrop(DropReason::kRingFull);
+    // Free first: who is killed in between has lost a span, and has not counted one that is found.
+    MakePlain(span);
+    return producer->CountDrop(DropReason::kRingFull);
   }
   MakePlain(span);
 }

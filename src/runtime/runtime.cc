@@ -188,7 +188,9 @@ void Runtime::RecoverOthers(const Options& options) {
 
 void Runtime::LeaveAtExit() noexcept {
   const Stats stats = GetStats();
-  if (stats.journalled == 0 && stats.open == 0) {
+  // acquire: pairs with the release in Shutdown.
+  if (stats.journalled == 0 && stats.open == 0 &&
+      (stats.started == 0 || counts_stored_.load(std::memory_order_acquire))) {
     // Still open, and locked: threads may go on.
     recovery::RemoveFiles(ring_folder_);
     recovery::RemoveFiles(journal_folder_);
@@ -278,6 +280,9 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   way->recovery.Abort();
   const bool delivered = WaitForShippers(*way, deadline);
   if (!delivered) StopShippers(*way);
+  // release: pairs with the acquire in LeaveAtExit.
+  counts_stored_.store(delivered && way->shippers[0]->last_counts_stored(),
+                       std::memory_order_release);
   {
     std::unique_lock way_lock(way->mutex);
     way->changed.wait_for(way_lock, std::chrono::milliseconds(200),

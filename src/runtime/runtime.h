@@ -80,6 +80,9 @@ class Runtime {
   ring::Registry* registry_ = nullptr;
   flush::Counters counters_;
   std::atomic<bool> running_{false};
+  // All that the database is to know of this process it knows; else the files stay for who
+  // recovers.
+  std::atomic<bool> counts_stored_{false};
 
   std::timed_mutex mutex_;     // Serialises Start and Shutdown.
   std::shared_ptr<Way> last_;  // The newest, until its drainer has ended. Under mutex_.
