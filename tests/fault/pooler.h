@@ -32,6 +32,7 @@ class Pooler {
 
   // How to connect, for libpq: it overrides what a conninfo in front of it says.
   std::string conninfo() const { return "host='" + folder_.path() + "' port=5432"; }
+  std::string socket() const { return folder_ / ".s.PGSQL.5432"; }
   std::string log_path() const { return folder_ / "log"; }
 
  private:
