@@ -215,12 +215,13 @@ SPANRING_COLD void EndElsewhere(OpenSpan* span, RecordStatus status, std::int64_
   if (entered) {
     PutAny(producer, span, status, end);
   } else {
+    // Free before it is counted, as in PutAny.
+    MakePlain(span);
     if (producer != nullptr) {
       producer->CountReentrantEnd();
     } else {
       span->owner->registry()->CountEndedWithoutProducer();
     }
-    MakePlain(span);
   }
   if (entered && span->owner == producer) {
     producer->ReturnSlot(span);
