@@ -80,7 +80,9 @@ password_encryption = scram-sha-256
 lc_messages = 'C'
 )";
 
-constexpr char kNotDurable[] = R"(fsync = off
+// Its shared memory lies among its data, and goes with them when it is killed.
+constexpr char kNotDurable[] = R"(dynamic_shared_memory_type = mmap
+fsync = off
 full_page_writes = off
 synchronous_commit = off
 )";

@@ -64,8 +64,7 @@ void Drainer::Run() {
       std::unique_lock lock(mutex_);
       if (requested > finished_ || stopping) {
         lock.unlock();
-        // Nobody could take the rows back later: there are no files to recover.
-        if (stopping && options_.control == nullptr) ForgetReported();
+        if (stopping) LookForTheLastTime();
         Seal();
         lock.lock();
         finished_ = requested;
@@ -176,8 +175,10 @@ void Drainer::Commit() {
     if (p->ring().IsAhead()) p->ring().GiveBack();
   }
   // Now that no recovery finds them any more: who is killed before has not counted what is found.
-  if (refused_spans_ > 0) {
-    counters_->CountDropped(DropReason::kJournalFull, std::exchange(refused_spans_, 0));
+  for (const auto& [reason, spans] :
+       {std::pair{DropReason::kJournalFull, &refused_spans_},
+        std::pair{DropReason::kOutOfMemory, &spans_without_memory_}}) {
+    if (*spans > 0) counters_->CountDropped(reason, std::exchange(*spans, 0));
   }
 }
 
@@ -222,7 +223,7 @@ void Drainer::Keep(const ring::RecordHeader* record) {
           {TraceId(record->trace_id_high, record->trace_id_low), SpanId(record->span_id)});
     }
   } catch (const std::bad_alloc&) {
-    counters_->CountDropped(DropReason::kOutOfMemory, 1);
+    ++spans_without_memory_;
   }
 }
 
@@ -254,6 +255,23 @@ void Drainer::Seal() {
 void Drainer::LookAtOpenSpans() {
   const std::int64_t begin = platform::ClockNanoseconds(CLOCK_MONOTONIC);
   if (options_.open_span_ms == 0 || begin < next_look_ns_) return;
+  Look();
+  // A span that ended with a full ring comes by no record. Two looks: one may be on its way.
+  Unreport([this](const ReportedSpan& span) { return looks_ - span.last_look >= 2; });
+  const std::int64_t end = platform::ClockNanoseconds(CLOCK_MONOTONIC);
+  next_look_ns_ = end + std::max(kLookEveryNs, kLookShare * (end - begin));
+}
+
+// What is not open any more gets no second look; and where there are no files, nobody could take
+// the rows of the others back later.
+void Drainer::LookForTheLastTime() {
+  if (options_.open_span_ms == 0) return;
+  Look();
+  const bool all = options_.control == nullptr;
+  Unreport([&](const ReportedSpan& span) { return all || span.last_look != looks_; });
+}
+
+void Drainer::Look() {
   ++looks_;
   const std::uint64_t ticks = platform::Ticks();
   const std::int64_t unix_ns = clock_.UnixNanoseconds(ticks);
@@ -274,9 +292,6 @@ void Drainer::LookAtOpenSpans() {
       if (age >= long_ns) ReportOpenSpan(slot);
     });
   }
-  ForgetEndedSpans();
-  const std::int64_t end = platform::ClockNanoseconds(CLOCK_MONOTONIC);
-  next_look_ns_ = end + std::max(kLookEveryNs, kLookShare * (end - begin));
 }
 
 void Drainer::ReportOpenSpan(const ring::OpenSpan* slot) {
@@ -293,15 +308,6 @@ void Drainer::ReportOpenSpan(const ring::OpenSpan* slot) {
   }
 }
 
-// A span that ended with a full ring comes by no record. Two looks: its record may be on its way.
-void Drainer::ForgetEndedSpans() {
-  Unreport([this](const ReportedSpan& span) { return looks_ - span.last_look >= 2; });
-}
-
-void Drainer::ForgetReported() {
-  Unreport([](const ReportedSpan&) { return true; });
-}
-
 // Takes the rows of those spans out of trace_open_spans.
 template <typename Which>
 void Drainer::Unreport(Which which) {
@@ -311,9 +317,7 @@ void Drainer::Unreport(Which which) {
       continue;
     }
     try {
-      Batch* batch = journal_->Open();
-      if (batch == nullptr) return;
-      batch->closed.push_back({it->second.trace_id, SpanId(it->first)});
+      journal_->OpenForClosed()->closed.push_back({it->second.trace_id, SpanId(it->first)});
     } catch (const std::bad_alloc&) {
       return;
     }

@@ -78,8 +78,8 @@ class Drainer {
   void Seal();
   void LookAtOpenSpans();
   void ReportOpenSpan(const ring::OpenSpan* slot);
-  void ForgetEndedSpans();
-  void ForgetReported();
+  void LookForTheLastTime();
+  void Look();
   template <typename Which>
   void Unreport(Which which);
   void Sleep(std::chrono::microseconds pause);
@@ -93,8 +93,10 @@ class Drainer {
   // The drainer's thread.
   RowEncoder encoder_;
   platform::TickCalibration clock_;
-  bool refused_ = false;             // The journal was full in this pass.
-  std::uint64_t refused_spans_ = 0;  // Since the last Commit, which counts them.
+  bool refused_ = false;  // The journal was full in this pass.
+  // Since the last Commit, which counts them.
+  std::uint64_t refused_spans_ = 0;
+  std::uint64_t spans_without_memory_ = 0;
   std::vector<RingPosition> positions_;
   ReportedSpans reported_;
   std::uint64_t looks_ = 0;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -24,6 +25,16 @@ constexpr std::uint64_t kBytesInMemory = 32 * 1024 * 1024;
 constexpr std::uint64_t kMostBytesInMemoryAlone = 64 * 1024 * 1024;
 constexpr std::int64_t kTryDiskAgainNs = 1'000'000'000;
 
+using FileName = std::array<char, 40>;
+
+// SegmentName, where there may be no memory.
+FileName NameOf(std::uint64_t sequence) noexcept {
+  FileName name{};
+  std::snprintf(name.data(), name.size(), "%020llu.segment",
+                static_cast<unsigned long long>(sequence));
+  return name;
+}
+
 }  // namespace
 
 Journal::Journal(const JournalOptions& options)
@@ -38,13 +49,13 @@ Journal::~Journal() {
 }
 
 void Journal::Begin() {
-  if (!HasFolder() || !options_.adopts) return;
-  const auto names = platform::NamesIn(options_.folder->get());
+  if (!OpenFolder() || !options_.adopts) return;
+  const auto names = platform::NamesIn(folder());
   if (!names.ok()) return;
   for (const std::string& name : *names) {
     const std::uint64_t sequence = SequenceOf(name);
     if (sequence == 0) continue;
-    const auto segment = ReadSegmentFile(options_.folder->get(), sequence);
+    const auto segment = ReadSegmentFile(folder(), sequence);
     if (!segment.ok() || segment->rows == 0) continue;
     auto batch = std::make_unique<Batch>();
     batch->sequence = sequence;
@@ -61,16 +72,33 @@ void Journal::Begin() {
   }
 }
 
+bool Journal::OpenFolder() {
+  if (folder() >= 0) return true;
+  if (!options_.open_folder || platform::ClockNanoseconds(CLOCK_MONOTONIC) < try_disk_again_ns_) {
+    return false;
+  }
+  const absl::StatusOr<int> opened = options_.open_folder();
+  if (!opened.ok()) {
+    DiskFailed(opened.status());
+    return false;
+  }
+  // release: pairs with the acquire in folder().
+  folder_.store(*opened, std::memory_order_release);
+  return true;
+}
+
 bool Journal::HasRoom() const noexcept {
   if (bytes() >= options_.capacity_bytes) return false;
   // relaxed: as said at bytes_.
   if (bytes_in_memory_.load(std::memory_order_relaxed) < kMostBytesInMemoryAlone) return true;
   if (open_ != nullptr && open_->sequence != 0) return open_->on_disk;
-  return HasFolder() && platform::ClockNanoseconds(CLOCK_MONOTONIC) >= try_disk_again_ns_;
+  return options_.open_folder != nullptr &&
+         platform::ClockNanoseconds(CLOCK_MONOTONIC) >= try_disk_again_ns_;
 }
 
-Batch* Journal::Open() {
-  if (!HasRoom()) return nullptr;
+Batch* Journal::Open() { return HasRoom() ? OpenForClosed() : nullptr; }
+
+Batch* Journal::OpenForClosed() {
   if (open_ == nullptr) {
     Batch* batch = nullptr;
     if (!emptied_.try_dequeue(batch)) batch = new Batch;
@@ -95,8 +123,8 @@ void Journal::OpenSegment() {
   open_->rows_on_disk = 0;
   open_->on_disk = false;
   open_->in_memory = true;
-  if (!HasFolder() || open_->opened_ns < try_disk_again_ns_) return;
-  auto made = SegmentWriter::Create(options_.folder->get(), options_.writer, open_->sequence);
+  if (!OpenFolder() || open_->opened_ns < try_disk_again_ns_) return;
+  auto made = SegmentWriter::Create(folder(), options_.writer, open_->sequence);
   if (!made.ok()) return DiskFailed(made.status());
   segment_ = std::move(*made);
   open_->on_disk = true;
@@ -104,7 +132,7 @@ void Journal::OpenSegment() {
 
 void Journal::DiskFailed(const absl::Status& status) noexcept {
   segment_.reset();
-  open_->on_disk = false;
+  if (open_ != nullptr) open_->on_disk = false;
   try_disk_again_ns_ = platform::ClockNanoseconds(CLOCK_MONOTONIC) + kTryDiskAgainNs;
   if (std::exchange(disk_failed_, true)) return;
   try {
@@ -191,7 +219,7 @@ absl::Status Journal::Load(Batch* batch) {
   const std::uint32_t rows = batch->rows;
   absl::StatusOr<Segment> segment = absl::UnavailableError("no memory for a batch");
   try {
-    segment = ReadSegmentFile(options_.folder->get(), batch->sequence);
+    segment = ReadSegmentFile(folder(), batch->sequence);
   } catch (const std::bad_alloc&) {  // As it is said.
   }
   if (absl::IsUnavailable(segment.status())) return segment.status();
@@ -207,17 +235,13 @@ absl::Status Journal::Load(Batch* batch) {
 }
 
 bool Journal::Discard(Batch* batch) noexcept {
-  if (HasFolder()) {
-    try {
-      const std::string name = SegmentName(batch->sequence);
-      const int folder = options_.folder->get();
-      if (unlinkat(folder, name.c_str(), 0) != 0 && errno != ENOENT) {
-        // The folder may have become read-only, and the file not.
-        const platform::Fd file(openat(folder, name.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-        if ((!file || ftruncate(file.get(), 0) != 0) && sealed_.enqueue(batch)) return false;
-      }
-    } catch (
-        const std::bad_alloc&) {  // Then the file stays: found later, it counts as dropped too.
+  const FileName name = NameOf(batch->sequence);
+  if (folder() >= 0 && unlinkat(folder(), name.data(), 0) != 0 && errno != ENOENT) {
+    // The folder may have become read-only, and the file not.
+    const platform::Fd file(openat(folder(), name.data(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+    if ((!file || ftruncate(file.get(), 0) != 0) &&
+        (batch->IsOrdered() ? ordered_ : sealed_).enqueue(batch)) {
+      return false;
     }
   }
   Done(batch);
@@ -228,12 +252,7 @@ void Journal::Done(Batch* batch) noexcept {
   // relaxed, all: budgets and a count.
   bytes_.fetch_sub(batch->bytes, std::memory_order_relaxed);
   if (batch->in_memory) bytes_in_memory_.fetch_sub(batch->bytes, std::memory_order_relaxed);
-  if (HasFolder()) {
-    char name[40];
-    std::snprintf(name, sizeof(name), "%020llu.segment",
-                  static_cast<unsigned long long>(batch->sequence));
-    unlinkat(options_.folder->get(), name, 0);
-  }
+  if (folder() >= 0) unlinkat(folder(), NameOf(batch->sequence).data(), 0);
   {
     const std::lock_guard lock(mutex_);
     outstanding_.erase(batch->sequence);

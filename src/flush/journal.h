@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -57,8 +58,10 @@ struct JournalOptions {
   bool drop_oldest = false;
   int shippers = 1;
   TraceId writer = {};
-  // The writer's own, which may be opened up to Begin; nullptr, or not open: memory only.
-  const platform::Fd* folder = nullptr;
+  // Opens the writer's own folder, which stays open, and returns its descriptor. Called by the
+  // drainer, on which a slow disk may keep it waiting, and again after a failure. None: memory
+  // only.
+  std::function<absl::StatusOr<int>()> open_folder = {};
   bool adopts = true;                    // What an earlier journal left in the folder.
   ring::ControlData* control = nullptr;  // Learns the sequences.
 };
@@ -78,6 +81,8 @@ class Journal {
   void Begin();
   // The batch that takes rows now, or nullptr when the journal is full. May throw std::bad_alloc.
   Batch* Open();
+  // The same for what takes no room: spans that are open no more.
+  Batch* OpenForClosed();
   // Rows were added to the open batch.
   void CountAppended(std::size_t bytes) noexcept;
   // What was added since the last Commit goes to disk, with the rings' positions behind it.
@@ -118,13 +123,16 @@ class Journal {
   std::uint64_t rows_on_disk();
 
  private:
-  bool HasFolder() const noexcept { return options_.folder != nullptr && *options_.folder; }
+  // acquire: pairs with the release in OpenFolder. -1: there is none yet.
+  int folder() const noexcept { return folder_.load(std::memory_order_acquire); }
+  bool OpenFolder();
   bool HasRoom() const noexcept;
   void OpenSegment();
   void DiskFailed(const absl::Status& status) noexcept;
   void Enqueue(Batch* batch);
 
   const JournalOptions options_;
+  std::atomic<int> folder_{-1};
   // relaxed, all: budgets, not orders.
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> bytes_in_memory_{0};

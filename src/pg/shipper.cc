@@ -259,9 +259,21 @@ void Shipper::Ship() {
   Report(result.failure);
   if (result.failure.kind == FailureKind::kBadRow &&
       ++tries_ >= (batch_->rows <= 1 ? kMostTriesOfOneRow : kMostTries)) {
-    return Settle(0, batch_->rows);
+    return GiveUpBatch();
   }
   BackOff();
+}
+
+// Its rows are refused for good.
+void Shipper::GiveUpBatch() {
+  const std::lock_guard lock(mutex_);
+  if (given_up_) return;
+  const std::uint32_t rows = batch_->rows;
+  // What cannot be removed from disk would be found by a recovery: it is tried on.
+  if (parts_.journal->Discard(std::exchange(batch_, nullptr))) {
+    parts_.counters->CountDropped(DropReason::kRejected, rows);
+  }
+  tries_ = 0;
 }
 
 // The counts of the last statement are committed.

@@ -88,6 +88,7 @@ class Shipper {
   void TellDrops(const Stats& stats);
   std::string CountsStatement(std::uint64_t persisted_now, std::uint64_t rejected_now,
                               bool stopped);
+  void GiveUpBatch();
   void Settle(std::uint64_t persisted, std::uint64_t rejected);
   void Report(const Failure& failure);
   void BackOff();

@@ -31,6 +31,15 @@ std::vector<std::uint64_t> SegmentsIn(const Folder& journal) {
   return sequences;
 }
 
+// None: there are no rings, or no span was ever in them.
+absl::StatusOr<std::optional<WriterImage>> ImageIn(const Folder& rings) {
+  if (!rings.fd) return std::optional<WriterImage>();
+  auto image = WriterImage::Read(rings.fd.get());
+  if (absl::IsNotFound(image.status())) return std::optional<WriterImage>();
+  if (!image.ok()) return image.status();
+  return std::optional<WriterImage>(std::move(*image));
+}
+
 std::uint64_t Bytes64(std::string_view row, std::size_t at) {
   std::uint64_t wire = 0;
   std::memcpy(&wire, row.data() + at, sizeof(wire));
@@ -122,12 +131,9 @@ absl::Status Recovery::Take(const TraceId& writer, Claim* claim, Recovered* reco
 
 absl::Status Recovery::Survey(Claim& claim, Recovered* recovered) {
   const std::vector<std::uint64_t> sequences = SegmentsIn(claim.journal);
-  std::optional<WriterImage> image;
-  if (claim.rings.fd) {
-    auto read = WriterImage::Read(claim.rings.fd.get());
-    if (!read.ok() && !absl::IsNotFound(read.status())) return read.status();
-    if (read.ok()) image = std::move(*read);
-  }
+  absl::StatusOr<std::optional<WriterImage>> read = ImageIn(claim.rings);
+  if (!read.ok()) return read.status();
+  std::optional<WriterImage>& image = *read;
   for (const std::uint64_t sequence : sequences) {
     const auto segment = flush::ReadSegmentFile(claim.journal.fd.get(), sequence);
     if (!segment.ok()) continue;
@@ -151,12 +157,9 @@ absl::Status Recovery::Connect() {
 
 absl::Status Recovery::Deliver(Claim& claim, Recovered* recovered) {
   const std::vector<std::uint64_t> sequences = SegmentsIn(claim.journal);
-  std::optional<WriterImage> image;
-  if (claim.rings.fd) {
-    auto read = WriterImage::Read(claim.rings.fd.get());
-    if (!read.ok() && !absl::IsNotFound(read.status())) return read.status();
-    if (read.ok()) image = std::move(*read);
-  }
+  absl::StatusOr<std::optional<WriterImage>> read = ImageIn(claim.rings);
+  if (!read.ok()) return read.status();
+  std::optional<WriterImage>& image = *read;
   if (image) {
     if (absl::Status status = ApplyPositions(claim, sequences, &*image); !status.ok())
       return status;

@@ -59,7 +59,7 @@ Runtime::Way::Way(const Options& options, Runtime* runtime)
                .drop_oldest = options.journal_drops_oldest,
                .shippers = static_cast<int>(options.shippers),
                .writer = runtime->writer_id_,
-               .folder = &runtime->journal_folder_.fd,
+               .open_folder = runtime->JournalOpener(options),
                // What was meant for another database stays for who goes there.
                .adopts = pg::TargetOf(options.database_url) == runtime->owner_.target,
                .control = runtime->control_}),
@@ -143,16 +143,17 @@ void Runtime::MakeRegistry(const Options& options) {
   registry_->PublishControl();
 }
 
-void Runtime::OpenJournal(const Options& options) {
+std::function<absl::StatusOr<int>()> Runtime::JournalOpener(const Options& options) {
   const std::string root = recovery::RootsOf(options).journal;
-  if (root.empty()) return;
-  auto folder = recovery::MakeFolder(root, writer_id_, owner_);
-  if (folder.ok()) {
-    journal_folder_ = std::move(*folder);
-  } else {
-    base::LogError(absl::StrCat("the journal is in memory, and lost if the process is killed: ",
-                                folder.status().message()));
-  }
+  if (root.empty()) return {};
+  return [this, root]() -> absl::StatusOr<int> {
+    if (!journal_folder_.fd) {
+      auto folder = recovery::MakeFolder(root, writer_id_, owner_);
+      if (!folder.ok()) return folder.status();
+      journal_folder_ = std::move(*folder);
+    }
+    return journal_folder_.fd.get();
+  };
 }
 
 // What dead processes left, on a thread of its own while there is something.
@@ -220,10 +221,7 @@ absl::Status Runtime::Start(const Options& options) {
   base::ConfigureLog(options);
   try {
     auto way = std::make_shared<Way>(options, this);
-    StartThread("spanring-drain", [this, way, options] {
-      std::call_once(journal_opened_, [&] { OpenJournal(options); });
-      way->drainer.Run();
-    });
+    StartThread("spanring-drain", [way] { way->drainer.Run(); });
     last_ = way;
     try {
       for (const auto& shipper : way->shippers) {

@@ -63,7 +63,7 @@ class Runtime {
   };
   pg::ShipperParts PartsOfShipper(Way* way, const Options& options, bool is_first);
   void MakeRegistry(const Options& options);
-  void OpenJournal(const Options& options);
+  std::function<absl::StatusOr<int>()> JournalOpener(const Options& options);
   void RecoverOthers(const Options& options);
   static bool WaitForShippers(Way& way, pg::Deadline deadline);
   static void StopShippers(Way& way);
@@ -73,9 +73,7 @@ class Runtime {
   void (*const watch_exit_)();
   recovery::Owner owner_;
   recovery::Folder ring_folder_;
-  // Opened by the first drainer's thread, on which a slow disk may keep it waiting.
-  recovery::Folder journal_folder_;
-  std::once_flag journal_opened_;
+  recovery::Folder journal_folder_;  // The drainer's, of which there is one at a time.
   ring::ControlData* control_ = nullptr;
   ring::Registry* registry_ = nullptr;
   flush::Counters counters_;

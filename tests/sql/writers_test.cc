@@ -239,6 +239,17 @@ TEST_F(Writers, RecoveryAccountsForAllThatIsMissing) {
   }
 }
 
+// A shutdown counts what was not confirmed in time, and its commit may have taken place.
+TEST_F(Writers, WhatAShutdownGaveUpAndIsThereIsNotDropped) {
+  Started();
+  Counted("70");
+  for (int i = 0; i < 2; ++i) {
+    Recovered(R"(100, '{"shutdown": 40, "ring_full": 5}')");
+    EXPECT_EQ(Counts(), R"(100 70 30 {"shutdown": 25, "ring_full": 5})");
+  }
+  EXPECT_EQ(Drops(), "ring_full 5, shutdown 25");
+}
+
 TEST_F(Writers, RecoveryOfWhatIsCompleteOrUnknownDropsNothing) {
   Started();
   Counted("10, 10, '{}'");

@@ -25,6 +25,8 @@ DECLARE
     v_drops_then jsonb;
     v_counted_at timestamptz;
     v_lost       bigint;
+    v_given_up   bigint;
+    v_found      bigint;
     v_counted    boolean := coalesce(pg_catalog.jsonb_typeof(p_drops) = 'object'::text, false);
 BEGIN
     -- Connections of one process take turns.
@@ -69,6 +71,21 @@ BEGIN
                 0::bigint));
         v_dropped := v_dropped + v_lost;
         v_counted := true;
+    END IF;
+
+    -- What a shutdown gave up, not knowing whether it was committed, and is there all the same.
+    IF p_recovered AND p_started IS NOT NULL AND v_lost < 0 THEN
+        SELECT least(counts.spans, -v_lost), counts.spans INTO v_found, v_given_up
+        FROM trace_drop_counts(v_drops) AS counts
+        WHERE counts.reason = 'shutdown'::text;
+        IF found THEN
+            v_drops := v_drops - 'shutdown'::text;
+            IF v_given_up > v_found THEN
+                v_drops := v_drops || pg_catalog.jsonb_build_object(
+                    'shutdown'::text, v_given_up - v_found);
+            END IF;
+            v_dropped := v_dropped - v_found;
+        END IF;
     END IF;
 
     -- A transaction that waited for a later one to commit has the earlier time.
