@@ -189,6 +189,11 @@ std::vector<TraceId> WritersIn(const Roots& roots) {
   return writers;
 }
 
+std::int64_t IdleSeconds(const Folder& folder) noexcept {
+  struct stat status{};
+  return fstat(folder.fd.get(), &status) == 0 ? std::time(nullptr) - status.st_mtime : 0;
+}
+
 bool AnyOrphan(const Roots& roots) {
   for (const std::string* path : {&roots.journal, &roots.rings}) {
     if (path->empty()) continue;

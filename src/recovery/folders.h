@@ -57,6 +57,9 @@ void RemoveFiles(const Folder& folder) noexcept;
 // The writers that have a folder in either root, whether they live or not. Removes what a process
 // that was killed while it made a folder left.
 std::vector<TraceId> WritersIn(const Roots& roots);
+// How long ago something was last put into the folder or taken out of it.
+std::int64_t IdleSeconds(const Folder& folder) noexcept;
+
 // True when there is a folder whose owner is gone.
 bool AnyOrphan(const Roots& roots);
 

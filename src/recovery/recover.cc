@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
+#include <limits>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -91,7 +93,10 @@ std::vector<Recovered> Recovery::Run() {
     Claim claim;
     recovered.status = Take(writer, &claim, &recovered);
     if (absl::IsAborted(recovered.status) || absl::IsNotFound(recovered.status)) continue;
-    if (recovered.status.ok() && !all_ && recovered.owner.target != target_) continue;
+    if (recovered.status.ok() && !all_ && recovered.owner.target != target_) {
+      if (IsForNobody(claim, recovered)) RemoveAll(claim);
+      continue;
+    }
     if (recovered.status.ok()) recovered.status = Deliver(claim, &recovered);
     all.push_back(std::move(recovered));
     if (absl::IsUnavailable(all.back().status) && !session_.connected()) break;
@@ -129,7 +134,25 @@ absl::Status Recovery::Take(const TraceId& writer, Claim* claim, Recovered* reco
   return status;
 }
 
-absl::Status Recovery::Survey(Claim& claim, Recovered* recovered) {
+// What another database was to get, and never will: nothing, for a day; or what retention would
+// have removed by now.
+bool Recovery::IsForNobody(const Claim& claim, Recovered recovered) const {
+  constexpr std::int64_t kDay = 86'400;
+  const auto read = ImageIn(claim.rings);
+  if (!read.ok() || !Survey(claim, &recovered).ok()) return false;
+  std::int64_t idle = std::numeric_limits<std::int64_t>::max();
+  // A process that made no file for long may have been alive a moment ago.
+  if (*read) {
+    idle = std::time(nullptr) - (*read)->alive_unix_ns() / 1'000'000'000;
+  } else if (claim.rings.fd) {
+    idle = IdleSeconds(claim.rings);
+  }
+  if (claim.journal.fd) idle = std::min(idle, IdleSeconds(claim.journal));
+  const bool holds_spans = recovered.from_journal + recovered.from_rings + recovered.were_open > 0;
+  return idle > (holds_spans ? 30 * kDay : kDay);
+}
+
+absl::Status Recovery::Survey(const Claim& claim, Recovered* recovered) const {
   const std::vector<std::uint64_t> sequences = SegmentsIn(claim.journal);
   absl::StatusOr<std::optional<WriterImage>> read = ImageIn(claim.rings);
   if (!read.ok()) return read.status();
@@ -185,9 +208,13 @@ absl::Status Recovery::Deliver(Claim& claim, Recovered* recovered) {
     }
     if (!status.ok()) return status;
   }
+  RemoveAll(claim);
+  return absl::OkStatus();
+}
+
+void Recovery::RemoveAll(const Claim& claim) {
   RemoveFiles(claim.rings);
   RemoveFiles(claim.journal);
-  return absl::OkStatus();
 }
 
 // Before anything is delivered, and so deleted: what the journal holds is taken out of the rings.

@@ -57,7 +57,9 @@ class Recovery {
   };
 
   absl::Status Take(const TraceId& writer, Claim* claim, Recovered* recovered) const;
-  absl::Status Survey(Claim& claim, Recovered* recovered);
+  absl::Status Survey(const Claim& claim, Recovered* recovered) const;
+  static void RemoveAll(const Claim& claim);
+  bool IsForNobody(const Claim& claim, Recovered recovered) const;
   absl::Status Deliver(Claim& claim, Recovered* recovered);
   absl::Status Connect();
   absl::Status ApplyPositions(const Claim& claim, const std::vector<std::uint64_t>& sequences,

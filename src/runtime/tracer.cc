@@ -117,6 +117,12 @@ bool DecideFromEnvironment() noexcept {
   const platform::SignalBlock no_signals;
   try {
     const std::lock_guard lock(g_life_mutex);
+    const char* const word = std::getenv("ENABLE_DB_TRACING");
+    if (GetMode() == Mode::kUndecided && g_options == nullptr &&
+        (word == nullptr || *word == '\0')) {
+      // Off means off: not even the other settings are read.
+      SetMode(Mode::kOff);
+    }
     if (GetMode() == Mode::kUndecided) {
       const absl::Status status =
           StartLocked(g_options != nullptr ? Options(*g_options) : Options::FromEnvironment());

@@ -199,6 +199,11 @@ dev::Finished RunProgram(const char* variable, const std::string& conninfo,
   command.arguments = {program};
   command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
   command.environment = {"SPANRING_EXIT_TIMEOUT_MS=60000"};
+  for (const char* name : {"SPANRING_RING_DIR", "SPANRING_JOURNAL_DIR"}) {
+    if (const char* value = std::getenv(name); value != nullptr) {
+      command.environment.push_back(absl::StrCat(name, "=", value));
+    }
+  }
   if (!conninfo.empty()) {
     command.environment.push_back("ENABLE_DB_TRACING=true");
     command.environment.push_back("DATABASE_URL=" + conninfo);

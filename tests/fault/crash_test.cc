@@ -255,6 +255,43 @@ TEST(Crash, WhatIsMeantForAnotherDatabaseStays) {
   EXPECT_EQ(folders.Left(), 0U);
 }
 
+// A database that is gone for good must not fill the disk of all others.
+TEST(Crash, WhatNobodyWillEverFetchGoesInTheEnd) {
+  const TestDatabase database;
+  const TestDatabase other;
+  const WriterFolders folders;
+  const auto leave = [&](int spans) {
+    Options options = folders.OptionsFor(database.conninfo());
+    options.ring_dir = "off";  // Of which the age is that of the process.
+    options.batch_timeout_ms = 100;
+    database.Run("ALTER TABLE trace_batches RENAME TO gone");
+    TracedChild child(options, [&](Tracer& tracer, Shared, const Say& say) -> int {
+      Record(tracer, spans);
+      Sleep(200);
+      say();
+      pause();
+      return 0;
+    });
+    child.Await();
+    child.Kill();
+    database.Run("ALTER TABLE gone RENAME TO trace_batches");
+  };
+  const auto folders_after = [&](std::chrono::hours age) {
+    for (const auto& entry : std::filesystem::directory_iterator(folders.journal())) {
+      std::filesystem::last_write_time(entry, std::filesystem::file_time_type::clock::now() - age);
+    }
+    RecoverAll(folders.OptionsFor(other.conninfo()));
+    return folders.Left();
+  };
+  leave(10);
+  leave(0);
+  EXPECT_EQ(folders_after(std::chrono::hours(23)), 2U);
+  EXPECT_EQ(folders_after(std::chrono::hours(25)), 1U) << "the one without spans";
+  EXPECT_EQ(folders_after(std::chrono::hours(24 * 29)), 1U);
+  EXPECT_EQ(folders_after(std::chrono::hours(24 * 31)), 0U);
+  EXPECT_EQ(other.Value("SELECT count(*) FROM trace_spans"), "0");
+}
+
 TEST(Crash, AProcessThatIsStoppedIsNotDead) {
   const TestDatabase database;
   const WriterFolders folders;

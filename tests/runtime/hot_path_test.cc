@@ -93,6 +93,7 @@ int Entries(const char* path) {
 
 [[noreturn]] void OffLeavesNothing() {
   unsetenv("ENABLE_DB_TRACING");
+  setenv("DATABASE_URL", "postgresql://a-host-with-a-long-name.example/traces", 1);
   const int threads = Entries("/proc/self/task");
   const int files = Entries("/proc/self/fd");
   const absl::Status error = absl::FailedPreconditionError("x");

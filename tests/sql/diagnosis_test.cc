@@ -269,9 +269,11 @@ TEST_F(Drops, AreFoundThroughTheIndexes) {
         "ARRAY['trace_batches', 'trace_drops', 'trace_open_spans']) AS name");
   };
   Database().Run("BEGIN");
+  // What earlier transactions have not reported yet is counted here too.
+  const std::string before = scans();
   EXPECT_EQ(Counts(1), "12");
   EXPECT_EQ(RootCause(1), "none");
-  EXPECT_EQ(scans(), "0");
+  EXPECT_EQ(scans(), before);
   Database().Run("COMMIT");
 }
 
