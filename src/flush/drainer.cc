@@ -38,6 +38,8 @@ Drainer::Drainer(const DrainerOptions& options, ring::Registry* registry, Journa
       reported_(std::move(reported)) {
   // They were seen by looks of another count.
   for (auto& [span_id, span] : reported_) span.last_look = 0;
+  // Before there is a span: a process may be killed before the first pass.
+  TellTime();
 }
 
 void Drainer::Run() {

@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
-#include <limits>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -134,22 +132,14 @@ absl::Status Recovery::Take(const TraceId& writer, Claim* claim, Recovered* reco
   return status;
 }
 
-// What another database was to get, and never will: nothing, for a day; or what retention would
-// have removed by now.
+// Another database's, and nothing in it but an account, which its own processes had a day to fetch.
 bool Recovery::IsForNobody(const Claim& claim, Recovered recovered) const {
   constexpr std::int64_t kDay = 86'400;
-  const auto read = ImageIn(claim.rings);
-  if (!read.ok() || !Survey(claim, &recovered).ok()) return false;
-  std::int64_t idle = std::numeric_limits<std::int64_t>::max();
-  // A process that made no file for long may have been alive a moment ago.
-  if (*read) {
-    idle = std::time(nullptr) - (*read)->alive_unix_ns() / 1'000'000'000;
-  } else if (claim.rings.fd) {
-    idle = IdleSeconds(claim.rings);
+  for (const Folder* folder : {&claim.rings, &claim.journal}) {
+    if (folder->fd && IdleSeconds(*folder) < kDay) return false;
   }
-  if (claim.journal.fd) idle = std::min(idle, IdleSeconds(claim.journal));
-  const bool holds_spans = recovered.from_journal + recovered.from_rings + recovered.were_open > 0;
-  return idle > (holds_spans ? 30 * kDay : kDay);
+  return Survey(claim, &recovered).ok() &&
+         recovered.from_journal + recovered.from_rings + recovered.were_open == 0;
 }
 
 absl::Status Recovery::Survey(const Claim& claim, Recovered* recovered) const {

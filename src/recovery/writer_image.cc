@@ -131,7 +131,7 @@ bool WriterImage::left_in_order() const {
   // relaxed: as above.
   return ControlIn(*control_).left_in_order.load(std::memory_order_relaxed) != 0;
 }
-std::int64_t WriterImage::alive_unix_ns() const {
+std::int64_t WriterImage::AliveUnixNs() const {
   // relaxed: as above.
   return ControlIn(*control_).alive_unix_ns.load(std::memory_order_relaxed);
 }
@@ -304,7 +304,7 @@ bool WriterImage::TakeOpen(const OpenSlot& slot, const Take& take) const {
   std::memcpy(&header.execution_id,
               slot.file->bytes.data() + slot.offset + slot.file->header.execution_id, 8);
   const platform::TickCalibration line = clock();
-  const std::int64_t alive = alive_unix_ns();
+  const std::int64_t alive = AliveUnixNs();
   std::int64_t start_ns = header.start;
   if ((header.flags & ring::kStartIsUnixNs) == 0) {
     start_ns = line.UnixNanoseconds(static_cast<std::uint64_t>(header.start));

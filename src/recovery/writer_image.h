@@ -54,8 +54,6 @@ class WriterImage {
   std::uint64_t batch_rows() const;
   std::uint64_t next_sequence() const;
   bool left_in_order() const;
-  // When it was last known alive.
-  std::int64_t alive_unix_ns() const;
   const flush::CallSiteNameList& names() const noexcept { return names_; }
   platform::TickCalibration clock() const;
 
@@ -70,6 +68,7 @@ class WriterImage {
   struct OpenSlot;
 
   void ReadNames();
+  std::int64_t AliveUnixNs() const;
   bool ForEachInRing(const File& file, const Take& take) const;
   std::vector<OpenSlot> OpenSlots() const;
   void LeaveOutEnded(std::vector<OpenSlot>* slots) const;
