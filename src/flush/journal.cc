@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -88,9 +89,12 @@ bool Journal::OpenFolder() {
 }
 
 bool Journal::HasRoom() const noexcept {
-  if (bytes() >= options_.capacity_bytes) return false;
+  if (bytes() + uncounted_bytes_ >= options_.capacity_bytes) return false;
   // relaxed: as said at bytes_.
-  if (bytes_in_memory_.load(std::memory_order_relaxed) < kMostBytesInMemoryAlone) return true;
+  if (bytes_in_memory_.load(std::memory_order_relaxed) + uncounted_bytes_ <
+      kMostBytesInMemoryAlone) {
+    return true;
+  }
   if (open_ != nullptr && open_->sequence != 0) return open_->on_disk;
   return options_.open_folder != nullptr &&
          platform::ClockNanoseconds(CLOCK_MONOTONIC) >= try_disk_again_ns_;
@@ -144,6 +148,11 @@ void Journal::DiskFailed(const absl::Status& status) noexcept {
 
 void Journal::CountAppended(std::size_t bytes) noexcept {
   open_->bytes += bytes;
+  uncounted_bytes_ += bytes;
+}
+
+void Journal::CountBytes() noexcept {
+  const std::uint64_t bytes = std::exchange(uncounted_bytes_, 0);
   // relaxed, both: as said at bytes_.
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   bytes_in_memory_.fetch_add(bytes, std::memory_order_relaxed);
@@ -151,6 +160,7 @@ void Journal::CountAppended(std::size_t bytes) noexcept {
 
 void Journal::Commit(const std::vector<RingPosition>& positions) noexcept {
   if (open_ == nullptr || open_->rows == committed_rows_) return;
+  CountBytes();
   if (segment_) {
     const std::string_view rows(
         reinterpret_cast<const char*>(open_->data.data()) + committed_bytes_,
@@ -180,6 +190,7 @@ void Journal::CommitInMemoryAlone() noexcept {
 
 void Journal::Seal() {
   if (open_ == nullptr || open_->IsEmpty()) return;
+  CountBytes();
   segment_.reset();
   if (open_->rows == 0) open_->on_disk = false;
   // relaxed: as said at bytes_.

@@ -128,6 +128,7 @@ class Journal {
   bool OpenFolder();
   bool HasRoom() const noexcept;
   void OpenSegment();
+  void CountBytes() noexcept;
   void DiskFailed(const absl::Status& status) noexcept;
   void Enqueue(Batch* batch);
 
@@ -145,6 +146,7 @@ class Journal {
   std::uint64_t next_sequence_;
   Batch* open_ = nullptr;
   std::optional<SegmentWriter> segment_;  // Of the open batch, while all its rows are in it.
+  std::uint64_t uncounted_bytes_ = 0;     // Appended since the last Commit, which counts them.
   std::size_t committed_bytes_ = 0;       // Of the open batch.
   std::uint32_t committed_rows_ = 0;
   std::int64_t try_disk_again_ns_ = 0;
