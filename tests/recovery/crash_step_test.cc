@@ -25,7 +25,6 @@ using internal::CallSiteData;
 using internal::OpenSpan;
 using ring::RecordHeader;
 
-constexpr long kTrapFlag = 0x100;
 constexpr int kNeverReached = 50;
 constexpr std::uint64_t kRingBytes = 64 * 1024;
 
