@@ -97,8 +97,11 @@ TEST(Load, AtTheSpeedOfTheDatabaseEverySpanArrives) {
   const Stats stats = tracer.Counted();
   PrintRates("at the database's speed", stats, recorded_s, delivered_s);
   ExpectAllCounted(tracer, database.connection());
-  // A starved drainer on a crowded machine may drop some; not many.
-  EXPECT_LT(stats.dropped, stats.started / 10);
+  // A drainer that another program starves for a while drops some, by a full ring and nothing else.
+  EXPECT_EQ(stats.dropped, Dropped(tracer, DropReason::kRingFull));
+  if (Scale() >= 1) {
+    EXPECT_LT(stats.dropped, stats.started / 10);
+  }
 }
 
 TEST(Load, ServerStoppedForTenSecondsLosesNothingUncounted) {
