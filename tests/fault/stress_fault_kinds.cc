@@ -170,7 +170,11 @@ bool Faults::KillBackend() {
   const std::unique_lock lock(world_->server_mutex(), std::try_to_lock);
   if (!lock.owns_lock()) return false;
   const std::vector<pid_t> processes = dev::ChildrenOf(world_->server().pid());
-  if (processes.empty()) return false;
+  if (processes.empty()) {
+    // It had just begun to recover from the last one, and that makes it end.
+    StartServer();
+    return false;
+  }
   // Also such as write the log or the data: to the server it is the same.
   kill(processes[Random(processes.size())], SIGKILL);
   return true;
