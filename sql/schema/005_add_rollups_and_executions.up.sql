@@ -5,6 +5,7 @@
 CREATE TABLE trace_rollups (
     starts_at   timestamptz NOT NULL,
     spans       bigint      NOT NULL,
+    roots       bigint      NOT NULL,
     samples     bigint      NOT NULL,
     sum_ns      numeric     NOT NULL,
     min_ns      bigint,
@@ -31,6 +32,7 @@ COMMENT ON TABLE trace_rollups IS
 COMMENT ON INDEX trace_rollups_starts_at_idx IS 'All operations of a time.';
 COMMENT ON COLUMN trace_rollups.starts_at IS 'Begin of the hour or day in which the spans began.';
 COMMENT ON COLUMN trace_rollups.spans IS 'Spans in all.';
+COMMENT ON COLUMN trace_rollups.roots IS 'Those without a parent: one a trace, as a rule.';
 COMMENT ON COLUMN trace_rollups.samples IS 'Those of known duration.';
 COMMENT ON COLUMN trace_rollups.sum_ns IS 'Their durations'' sum.';
 COMMENT ON COLUMN trace_rollups.min_ns IS 'The shortest.';

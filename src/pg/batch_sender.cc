@@ -139,7 +139,8 @@ Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refu
   if (failure.ok() && !batch.closed.empty()) failure = Continue(CloseStatement(batch));
   if (failure.ok()) {
     refused_in_doubt_ = *refused;
-    failure = Continue(summary_.Statements() + counts_(batch.rows - *refused, *refused) + "; COMMIT");
+    failure =
+        Continue(summary_.Statements() + counts_(batch.rows - *refused, *refused) + "; COMMIT");
   }
   if (!failure.ok() && session_->connected()) {
     if (const Failure undone = Continue("ROLLBACK"); !undone.ok()) session_->Close();

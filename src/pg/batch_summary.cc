@@ -103,6 +103,7 @@ void BatchSummary::Add(std::string_view rows) {
 void BatchSummary::AddToRollup(const flush::RowView& row) {
   Rollup& rollup = rollups_[{row.service, row.operation, row.status, HourOf(row.started_us)}];
   ++rollup.spans;
+  if (!row.has_parent) ++rollup.roots;
   if (row.duration_ns < 0) return;
   ++rollup.samples;
   rollup.sum_ns += static_cast<std::uint64_t>(row.duration_ns);
@@ -142,6 +143,7 @@ void BatchSummary::AddToExecution(const flush::RowView& row, std::int64_t id) {
 
 void BatchSummary::Rollup::Add(const Rollup& other) {
   spans += other.spans;
+  roots += other.roots;
   samples += other.samples;
   sum_ns += other.sum_ns;
   min_ns = std::min(min_ns, other.min_ns);
@@ -161,7 +163,7 @@ BatchSummary::Rollups BatchSummary::Days() const {
 
 std::string BatchSummary::RollupsStatement() const {
   Names names;
-  ArrayLiteral services, operations, statuses, hours, begins, spans, sums, shortest, longest;
+  ArrayLiteral services, operations, statuses, hours, begins, spans, roots, sums, shortest, longest;
   ArrayLiteral bucket_rows, buckets, bucket_spans;
   std::size_t rows = 0;
   const auto add = [&](const Rollups& rollups, int length) {
@@ -174,6 +176,7 @@ std::string BatchSummary::RollupsStatement() const {
       hours.Add(length);
       begins.Add(begin);
       spans.Add(rollup.spans);
+      roots.Add(rollup.roots);
       sums.Add(absl::StrFormat("%d", rollup.sum_ns));
       shortest.AddUnless(rollup.samples == 0, rollup.min_ns);
       longest.AddUnless(rollup.samples == 0, rollup.max_ns);
@@ -187,7 +190,7 @@ std::string BatchSummary::RollupsStatement() const {
   add(rollups_, 1);
   add(Days(), 24);
   return Call("trace_add_rollups", names,
-              {&services, &operations, &statuses, &hours, &begins, &spans, &sums, &shortest,
+              {&services, &operations, &statuses, &hours, &begins, &spans, &roots, &sums, &shortest,
                &longest, &bucket_rows, &buckets, &bucket_spans});
 }
 
@@ -211,8 +214,7 @@ std::string BatchSummary::ExecutionsStatement() const {
     root_services.Add(has_root ? names.Number(execution.root_service) : 0);
     root_operations.Add(has_root ? names.Number(execution.root_operation) : 0);
     root_statuses.AddUnless(
-        !has_root,
-        absl::string_view(execution.root_status.data(), execution.root_status.size()));
+        !has_root, absl::string_view(execution.root_status.data(), execution.root_status.size()));
     jobs.Add(names.NumberOrNone(execution.job_id));
     models.Add(names.NumberOrNone(execution.model_id));
     regions.Add(names.NumberOrNone(execution.region));
@@ -221,10 +223,10 @@ std::string BatchSummary::ExecutionsStatement() const {
       services.Add(names.Number(service));
     }
   }
-  return Call("trace_add_executions", names,
-              {&ids, &started, &ended, &spans, &failed, &timeouts, &traces, &root_ns,
-               &root_services, &root_operations, &root_statuses, &jobs, &models, &regions,
-               &service_executions, &services});
+  return Call(
+      "trace_add_executions", names,
+      {&ids, &started, &ended, &spans, &failed, &timeouts, &traces, &root_ns, &root_services,
+       &root_operations, &root_statuses, &jobs, &models, &regions, &service_executions, &services});
 }
 
 std::string BatchSummary::Statements() const {

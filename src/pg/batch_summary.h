@@ -31,6 +31,7 @@ class BatchSummary {
   // As trace_rollups has them: what began in an hour, or in a day.
   struct Rollup {
     std::uint64_t spans = 0;
+    std::uint64_t roots = 0;
     std::uint64_t samples = 0;
     absl::uint128 sum_ns = 0;
     std::int64_t min_ns = std::numeric_limits<std::int64_t>::max();

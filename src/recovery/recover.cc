@@ -157,8 +157,8 @@ absl::Status Recovery::Maintain() {
   if (status.ok()) {
     constexpr std::chrono::minutes kLongest{30};
     status = ToStatus(session_.Send(
-        absl::StrCat("SET LOCAL statement_timeout = ",
-                     std::chrono::milliseconds(kLongest).count(), "; SELECT trace_maintain()"),
+        absl::StrCat("SET LOCAL statement_timeout = ", std::chrono::milliseconds(kLongest).count(),
+                     "; SELECT trace_maintain()"),
         {}, std::chrono::steady_clock::now() + kLongest));
   }
   session_.Close();

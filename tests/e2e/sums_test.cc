@@ -17,7 +17,8 @@ namespace {
 // Executions over the last days, their spans on several threads and in no order, some failed.
 void RecordExecutions(std::uint64_t seed, int thread, int spans) {
   static constexpr const char* kServices[] = {"runner", "router", "mo\"dal'", "", "\\"};
-  static constexpr const char* kOperations[] = {"execute", "call, {1}", "$1; --", "\xc3\xa9t\xc3\xa9"};
+  static constexpr const char* kOperations[] = {"execute", "call, {1}", "$1; --",
+                                                "\xc3\xa9t\xc3\xa9"};
   std::mt19937_64 random(seed + static_cast<std::uint64_t>(thread));
   Tracer tracer;
   const absl::Time now = absl::Now();
@@ -33,7 +34,8 @@ void RecordExecutions(std::uint64_t seed, int thread, int spans) {
     }
     const absl::Time start = now - absl::Microseconds(random() % 200'000'000'000ULL);
     span.SetStartTime(start);
-    span.SetEndTime(start + absl::Nanoseconds(static_cast<std::int64_t>(random() >> (1 + random() % 60))));
+    span.SetEndTime(start +
+                    absl::Nanoseconds(static_cast<std::int64_t>(random() >> (1 + random() % 60))));
     if (random() % 8 == 0) {
       tracer.CompleteSpanWithError(span, "it failed", random() % 2 == 0 ? "timeout" : "error");
     } else {
@@ -54,7 +56,8 @@ TEST_P(SumsOf, BatchesAreThoseOfTheirSpans) {
   });
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i) {
-    threads.emplace_back([=] { RecordExecutions(seed, i, static_cast<int>(4000 * Scale()) + 500); });
+    threads.emplace_back(
+        [=] { RecordExecutions(seed, i, static_cast<int>(4000 * Scale()) + 500); });
   }
   for (std::thread& thread : threads) thread.join();
   ASSERT_TRUE(tracer.Flush().ok());
@@ -69,8 +72,7 @@ INSTANTIATE_TEST_SUITE_P(Shippers, SumsOf, testing::Values(1, 3));
 
 TEST(Sums, RowsThatTheServerRefusesAreNotInThem) {
   const TestDatabase database;
-  database.Run(
-      "ALTER TABLE trace_spans ADD CONSTRAINT refused CHECK (operation <> 'refused')");
+  database.Run("ALTER TABLE trace_spans ADD CONSTRAINT refused CHECK (operation <> 'refused')");
   RunningTracer tracer(database.conninfo());
   Tracer recorder;
   for (int i = 0; i < 500; ++i) {

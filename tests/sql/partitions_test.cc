@@ -110,9 +110,10 @@ TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
   InsertAt("'2020-01-01 12:00+00'");  // into its day
   InsertAt("'2020-06-01 12:00+00'");  // into the default partition
   InsertAt("now()");
-  database_.Run("SELECT trace_fold_day('2020-01-01'), trace_fold_day(now()::date);"
-                "UPDATE trace_spans SET execution_id = extract(year FROM started_at);"
-                "SELECT trace_fold_day('2020-01-01'), trace_fold_day(now()::date)");
+  database_.Run(
+      "SELECT trace_fold_day('2020-01-01'), trace_fold_day(now()::date);"
+      "UPDATE trace_spans SET execution_id = extract(year FROM started_at);"
+      "SELECT trace_fold_day('2020-01-01'), trace_fold_day(now()::date)");
   database_.Run(
       "INSERT INTO trace_batches VALUES (gen_random_uuid(), 1, now() - interval '40 days', 1),"
       " (gen_random_uuid(), 2, now() - interval '31 days', 1), (gen_random_uuid(), 3, now(), 1);"

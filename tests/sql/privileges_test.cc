@@ -31,7 +31,8 @@ class Privileges : public ExecutionTest {
   static constexpr char kRecovered[] =
       "SELECT trace_writer_recovered(gen_random_uuid(), 1, '{\"ring_full\": 1}')";
   static constexpr char kRollups[] =
-      "SELECT trace_add_rollups('{cg==}', '{1}', '{1}', '{completed}', '{1}', '{1}', '{1}', '{1}',"
+      "SELECT trace_add_rollups('{cg==}', '{1}', '{1}', '{completed}', '{1}', '{1}', '{1}', '{1}', "
+      "'{1}',"
       " '{1}', '{1}', '{1}', '{1}', '{1}')";
   static constexpr char kExecutions[] =
       "SELECT trace_add_executions('{cg==}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}',"
@@ -44,9 +45,9 @@ class Privileges : public ExecutionTest {
 
 TEST_F(Privileges, WriterWritesAndMakesPartitions) {
   // The shipper's statements, but for COPY, which needs what INSERT needs.
-  for (const char* sql : {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed,
-                          kRollups, kExecutions, "SELECT trace_ensure_partitions(20)",
-                          "SELECT trace_maintain('0')"}) {
+  for (const char* sql :
+       {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
+        "SELECT trace_ensure_partitions(20)", "SELECT trace_maintain('0')"}) {
     EXPECT_EQ(Try("spanring_writer", sql), "") << sql;
   }
 }
@@ -110,11 +111,11 @@ TEST_F(Privileges, ReaderAsksEverything) {
 }
 
 TEST_F(Privileges, ReaderChangesNothing) {
-  for (const char* sql : {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed,
-                          kRollups, kExecutions, "SELECT trace_maintain('0')",
-                          "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
-                          "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
-                          "SELECT trace_grant_roles()", "CREATE TABLE trace_more (i integer)"}) {
+  for (const char* sql :
+       {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
+        "SELECT trace_maintain('0')", "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
+        "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
+        "SELECT trace_grant_roles()", "CREATE TABLE trace_more (i integer)"}) {
     EXPECT_EQ(Try("spanring_reader", sql), kDenied) << sql;
   }
 }

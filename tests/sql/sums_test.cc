@@ -22,13 +22,14 @@ class Sums : public ExecutionTest {
   }
   // One rollup of an hour: three spans in two buckets.
   static void AddRollup(const std::string& names = "'{cg==,bw==}'") {
-    Database().Run(absl::StrCat("SELECT trace_add_rollups(", names,
-                                ", '{1}', '{2}', '{completed}', '{1}', '{490000}', '{3}', '{600}',"
-                                " '{100}', '{400}', '{1,1}', '{231,300}', '{2,1}')"));
+    Database().Run(
+        absl::StrCat("SELECT trace_add_rollups(", names,
+                     ", '{1}', '{2}', '{completed}', '{1}', '{490000}', '{3}', '{1}', '{600}',"
+                     " '{100}', '{400}', '{1,1}', '{231,300}', '{2,1}')"));
   }
   static void AddExecution(int id, const std::string& rest) {
-    Database().Run(absl::StrCat("SELECT trace_add_executions('{cg==,bw==,ag==}', '{", id, "}', ",
-                                rest, ")"));
+    Database().Run(
+        absl::StrCat("SELECT trace_add_executions('{cg==,bw==,ag==}', '{", id, "}', ", rest, ")"));
   }
   static Table Executions() {
     return Database().Rows(
@@ -36,9 +37,10 @@ class Sums : public ExecutionTest {
         " duration_ms, job_id FROM trace_executions ORDER BY execution_id");
   }
   static std::string Actions(const std::string& arguments = "") {
-    return Database().Value(absl::StrCat("SELECT coalesce(string_agg(action, ',' ORDER BY action),"
-                                         " '') FROM trace_maintain(",
-                                         arguments, ")"));
+    return Database().Value(
+        absl::StrCat("SELECT coalesce(string_agg(action, ',' ORDER BY action),"
+                     " '') FROM trace_maintain(",
+                     arguments, ")"));
   }
 };
 
@@ -57,10 +59,11 @@ TEST_F(Sums, EveryDurationIsWithinOnePercentOfItsBucket) {
 TEST_F(Sums, RollupsAreMerged) {
   AddRollup();
   AddRollup();
-  EXPECT_EQ(Database().Rows("SELECT service, operation, status, hours, is_folded, spans, samples,"
-                            " sum_ns, min_ns, max_ns, buckets, counts FROM trace_rollups"),
-            (Table{{"r", "o", "completed", "1", "f", "6", "6", "1200", "100", "400", "{231,300}",
-                    "{4,2}"}}));
+  EXPECT_EQ(
+      Database().Rows("SELECT service, operation, status, hours, is_folded, spans, roots, samples,"
+                      " sum_ns, min_ns, max_ns, buckets, counts FROM trace_rollups"),
+      (Table{{"r", "o", "completed", "1", "f", "6", "2", "6", "1200", "100", "400", "{231,300}",
+              "{4,2}"}}));
 }
 
 TEST_F(Sums, NamesAreNeverSql) {
@@ -76,11 +79,12 @@ TEST_F(Sums, WritersAddToTheSameRowsAtOnce) {
     threads.emplace_back([] {
       const pg::Connection connection = Database().Connect();
       for (int n = 0; n < 50; ++n) {
-        EXPECT_TRUE(pg::Execute(connection.get(),
-                                "SELECT trace_add_rollups('{cg==,bw==}', '{1,1}', '{2,2}',"
-                                " '{failed,completed}', '{1,24}', '{490000,490000}', '{1,1}',"
-                                " '{5,5}', '{5,5}', '{5,5}', '{1,2}', '{81,81}', '{1,1}')")
-                        .ok());
+        EXPECT_TRUE(
+            pg::Execute(connection.get(),
+                        "SELECT trace_add_rollups('{cg==,bw==}', '{1,1}', '{2,2}',"
+                        " '{failed,completed}', '{1,24}', '{490000,490000}', '{1,1}', '{0,0}',"
+                        " '{5,5}', '{5,5}', '{5,5}', '{1,2}', '{81,81}', '{1,1}')")
+                .ok());
       }
     });
   }
@@ -127,8 +131,9 @@ TEST_F(Sums, FoldingTakesRowsOfOthersOnceAndAgainWhatChanged) {
                    {"router", "completed", "24", "1", "8000000000"},
                    {"runner", "timeout", "1", "1", "10000000000"},
                    {"runner", "timeout", "24", "1", "10000000000"}}));
-  EXPECT_EQ(Executions(), (Table{{"1", "timeout", "2", "0", "1", "execute", "{router,runner}",
-                                  "10000", "<null>"}}));
+  EXPECT_EQ(
+      Executions(),
+      (Table{{"1", "timeout", "2", "0", "1", "execute", "{router,runner}", "10000", "<null>"}}));
   Database().Run("DELETE FROM trace_spans WHERE service = 'router'");
   Fold();
   EXPECT_EQ(Database().Value("SELECT sum(spans) FROM trace_rollups WHERE hours = 24"), "1");

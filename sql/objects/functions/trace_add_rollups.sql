@@ -12,6 +12,7 @@ CREATE OR REPLACE FUNCTION trace_add_rollups(
     p_hours smallint[],
     p_begins bigint[],
     p_spans bigint[],
+    p_roots bigint[],
     p_sums_ns numeric[],
     p_min_ns bigint[],
     p_max_ns bigint[],
@@ -33,22 +34,22 @@ DECLARE
     v_names text[] := trace_names(p_names);
 BEGIN
     INSERT INTO trace_rollups AS rollups (
-        starts_at, spans, samples, sum_ns, min_ns, max_ns, hours, is_folded, service, operation,
+        starts_at, spans, roots, samples, sum_ns, min_ns, max_ns, hours, is_folded, service, operation,
         status, buckets, counts
     )
     SELECT
         'epoch'::timestamptz + pg_catalog.make_interval(hours => added.begins::integer),
-        added.spans, coalesce(histograms.samples, 0::bigint), added.sum_ns, added.min_ns,
-        added.max_ns, added.hours, false, v_names[added.service], v_names[added.operation],
+        added.spans, added.roots, coalesce(histograms.samples, 0::bigint), added.sum_ns,
+        added.min_ns, added.max_ns, added.hours, false, v_names[added.service], v_names[added.operation],
         added.status, coalesce(histograms.buckets, '{}'::integer[]),
         coalesce(histograms.counts, '{}'::bigint[])
     FROM ROWS FROM (
         pg_catalog.unnest(p_services), pg_catalog.unnest(p_operations),
         pg_catalog.unnest(p_statuses), pg_catalog.unnest(p_hours), pg_catalog.unnest(p_begins),
-        pg_catalog.unnest(p_spans), pg_catalog.unnest(p_sums_ns), pg_catalog.unnest(p_min_ns),
-        pg_catalog.unnest(p_max_ns)
+        pg_catalog.unnest(p_spans), pg_catalog.unnest(p_roots), pg_catalog.unnest(p_sums_ns),
+        pg_catalog.unnest(p_min_ns), pg_catalog.unnest(p_max_ns)
     ) WITH ORDINALITY AS added (
-        service, operation, status, hours, begins, spans, sum_ns, min_ns, max_ns, n)
+        service, operation, status, hours, begins, spans, roots, sum_ns, min_ns, max_ns, n)
     LEFT JOIN (
         SELECT
             cells.n, pg_catalog.sum(cells.spans)::bigint AS samples,
@@ -64,6 +65,7 @@ BEGIN
         added.begins
     ON CONFLICT (service, operation, status, hours, starts_at, is_folded) DO UPDATE SET
         spans = rollups.spans + excluded.spans,
+        roots = rollups.roots + excluded.roots,
         samples = rollups.samples + excluded.samples,
         sum_ns = rollups.sum_ns + excluded.sum_ns,
         min_ns = least(rollups.min_ns, excluded.min_ns),
@@ -93,13 +95,13 @@ END
 $$;
 
 COMMENT ON FUNCTION trace_add_rollups(
-    text[], integer[], integer[], text[], smallint[], bigint[], bigint[], numeric[], bigint[],
-    bigint[], integer[], integer[], bigint[]
+    text[], integer[], integer[], text[], smallint[], bigint[], bigint[], bigint[], numeric[],
+    bigint[], bigint[], integer[], integer[], bigint[]
 ) IS
     'Adds spans to trace_rollups: rows as parallel arrays, and their histograms'' cells; for the '
     'writer, in the transaction of a batch.';
 
 REVOKE ALL ON FUNCTION trace_add_rollups(
-    text[], integer[], integer[], text[], smallint[], bigint[], bigint[], numeric[], bigint[],
-    bigint[], integer[], integer[], bigint[]
+    text[], integer[], integer[], text[], smallint[], bigint[], bigint[], bigint[], numeric[],
+    bigint[], bigint[], integer[], integer[], bigint[]
 ) FROM PUBLIC;

@@ -28,7 +28,7 @@ BEGIN
     WITH others AS MATERIALIZED (
         SELECT
             spans.service, spans.operation, spans.status, spans.started_at, spans.duration_ns,
-            spans.execution_id
+            spans.execution_id, spans.parent_span_id IS NULL AS is_root
         FROM trace_stored_spans AS spans
         WHERE spans.started_at >= v_from AND spans.started_at < v_to
           AND NOT EXISTS (
@@ -42,6 +42,7 @@ BEGIN
             pg_catalog.date_trunc(periods.name, others.started_at) AS starts_at,
             trace_bucket(others.duration_ns) AS bucket,
             pg_catalog.count(*) AS spans,
+            pg_catalog.count(*) FILTER (WHERE others.is_root) AS roots,
             pg_catalog.count(others.duration_ns) AS samples,
             pg_catalog.sum(others.duration_ns) AS sum_ns,
             pg_catalog.min(others.duration_ns) AS min_ns,
@@ -54,11 +55,12 @@ BEGIN
     ),
     added AS (
         INSERT INTO trace_rollups (
-            starts_at, spans, samples, sum_ns, min_ns, max_ns, hours, is_folded, service,
+            starts_at, spans, roots, samples, sum_ns, min_ns, max_ns, hours, is_folded, service,
             operation, status, buckets, counts
         )
         SELECT
             cells.starts_at, pg_catalog.sum(cells.spans)::bigint,
+            pg_catalog.sum(cells.roots)::bigint,
             pg_catalog.sum(cells.samples)::bigint,
             coalesce(pg_catalog.sum(cells.sum_ns), 0::numeric),
             pg_catalog.min(cells.min_ns), pg_catalog.max(cells.max_ns), cells.hours, true,
