@@ -20,9 +20,6 @@ using ring::RecordStatus;
 
 static_assert(std::endian::native == std::endian::little, "the wire is big-endian");
 
-// 2000-01-01, where PostgreSQL's timestamps begin, in Unix microseconds.
-constexpr std::int64_t kPostgresEpochUs = 946'684'800'000'000;
-
 // Appends to memory that has room.
 class Writer {
  public:

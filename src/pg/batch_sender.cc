@@ -76,8 +76,8 @@ Failure BatchSender::Introduce(const std::string& service, std::uint64_t pid,
 }
 
 std::string BatchSender::LedgerRow(const flush::Batch& batch) const {
-  return absl::StrCat("INSERT INTO trace_batches (writer_id, sequence, spans) VALUES ('", writer_,
-                      "', ", batch.sequence, ", ", batch.rows, ")");
+  return absl::StrCat("INSERT INTO trace_batches (writer_id, sequence, spans, is_summed) VALUES ('",
+                      writer_, "', ", batch.sequence, ", ", batch.rows, ", true)");
 }
 
 // All that is spliced in are numbers and ids of our own.
@@ -93,9 +93,11 @@ std::string BatchSender::CloseStatement(const flush::Batch& batch) const {
                       "}')");
 }
 
-// The counts last: their row is locked until the commit, and other connections of this writer want
-// it too.
+// The sums and the counts last: their rows are locked until the commit, and other connections want
+// them too.
 Failure BatchSender::SendWhole(const flush::Batch& batch) {
+  summary_.Clear();
+  summary_.Add(Bytes(batch.data));
   std::string sql = absl::StrCat(Limits(), LedgerRow(batch), "; ");
   std::vector<std::string_view> rows;
   if (batch.rows > 0) {
@@ -107,13 +109,14 @@ Failure BatchSender::SendWhole(const flush::Batch& batch) {
     rows.push_back(Bytes(batch.open_data));
   }
   if (!batch.closed.empty()) absl::StrAppend(&sql, CloseStatement(batch), "; ");
-  absl::StrAppend(&sql, counts_(batch.rows, 0));
+  absl::StrAppend(&sql, summary_.Statements(), counts_(batch.rows, 0));
   return session_->Send(sql, rows, InTime());
 }
 
 // The server refused some row of the batch: halve it until that row stands alone, all in the one
 // transaction that the ledger guards. When no row at all is taken it is not the rows' fault.
 Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refused) {
+  summary_.Clear();
   // The empty COPY holds the table as it is until the end: a column that somebody changes amid the
   // pieces would make good rows look bad.
   Failure failure =
@@ -136,7 +139,8 @@ Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refu
   if (failure.ok() && !batch.closed.empty()) failure = Continue(CloseStatement(batch));
   if (failure.ok()) {
     refused_in_doubt_ = *refused;
-    failure = Continue(counts_(batch.rows - *refused, *refused) + "; COMMIT");
+    failure =
+        Continue(summary_.Statements() + counts_(batch.rows - *refused, *refused) + "; COMMIT");
   }
   if (!failure.ok() && session_->connected()) {
     if (const Failure undone = Continue("ROLLBACK"); !undone.ok()) session_->Close();
@@ -147,6 +151,7 @@ Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refu
 Failure BatchSender::SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused) {
   Failure failure = session_->Send("SAVEPOINT piece; " + CopySpans() + "; RELEASE SAVEPOINT piece",
                                    {rows}, InTime());
+  if (failure.ok()) summary_.Add(rows);
   if (failure.kind != FailureKind::kBadRow) return failure;
   const std::string message = failure.message;
   failure = Continue("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece");

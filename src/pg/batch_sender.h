@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "flush/journal.h"
+#include "pg/batch_summary.h"
 #include "pg/session.h"
 #include "spanring/id.h"
 #include "spanring/stats.h"
@@ -58,6 +59,8 @@ class BatchSender {
   const std::uint64_t timeout_ms_;
   const CountsStatement counts_;
   const std::function<void(const Failure&)> report_;
+
+  BatchSummary summary_;
 
   // Of a batch whose commit had no answer: how many of its rows were refused, if it took place.
   std::uint64_t in_doubt_sequence_ = 0;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "flush/row_reader.h"
 #include "flush/segment.h"
 
 namespace spanring::recovery {
@@ -40,30 +41,13 @@ absl::StatusOr<std::optional<WriterImage>> ImageIn(const Folder& rings) {
   return std::optional<WriterImage>(std::move(*image));
 }
 
-std::uint64_t Bytes64(std::string_view row, std::size_t at) {
-  std::uint64_t wire = 0;
-  std::memcpy(&wire, row.data() + at, sizeof(wire));
-  return __builtin_bswap64(wire);
-}
-
-// The spans of a batch that may have been reported as open: those that took long. The three times
-// come first in a row, each behind its length; execution_id may be NULL.
+// The spans of a batch that may have been reported as open: those that took long.
 void AddClosed(flush::Batch* batch) {
-  constexpr std::size_t kDuration = 2 + 3 * 4 + 2 * 8;
-  constexpr std::size_t kExecution = kDuration + 8;
-  constexpr std::uint64_t kLongNs = 1'000'000'000;
+  constexpr std::int64_t kLongNs = 1'000'000'000;
   std::string_view rest(reinterpret_cast<const char*>(batch->data.data()), batch->data.size());
-  for (std::uint32_t i = 0; i < batch->rows; ++i) {
-    const std::size_t length = flush::RowLength(rest);
-    if (length < kExecution + 4 + 2 * 20) return;
-    const std::string_view row = rest.substr(0, length);
-    rest.remove_prefix(length);
-    if (Bytes64(row, kDuration) < kLongNs) continue;
-    const bool has_execution = row[kExecution + 3] == 8;
-    const std::size_t trace = kExecution + 4 + (has_execution ? 8 : 0) + 4;
-    if (length < trace + 16 + 4 + 16) return;
-    batch->closed.push_back({TraceId(Bytes64(row, trace), Bytes64(row, trace + 8)),
-                             SpanId(Bytes64(row, trace + 16 + 4 + 8))});
+  flush::RowView row;
+  for (std::uint32_t i = 0; i < batch->rows && flush::ReadRow(&rest, &row); ++i) {
+    if (row.duration_ns >= kLongNs) batch->closed.push_back({row.trace_id, row.span_id});
   }
 }
 
@@ -166,6 +150,19 @@ absl::Status Recovery::Connect() {
   return ToStatus(session_.Connect(
       options_.database_url,
       std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.connect_timeout_ms)));
+}
+
+absl::Status Recovery::Maintain() {
+  absl::Status status = Connect();
+  if (status.ok()) {
+    constexpr std::chrono::minutes kLongest{30};
+    status = ToStatus(session_.Send(
+        absl::StrCat("SET LOCAL statement_timeout = ", std::chrono::milliseconds(kLongest).count(),
+                     "; SELECT trace_maintain()"),
+        {}, std::chrono::steady_clock::now() + kLongest));
+  }
+  session_.Close();
+  return status;
 }
 
 absl::Status Recovery::Deliver(Claim& claim, Recovered* recovered) {

@@ -46,7 +46,9 @@ class Recovery {
   std::vector<Recovered> Run();
   // What Run would take, without taking it. `status` Aborted: the process lives.
   std::vector<Recovered> List();
-  // Ends Run soon.
+  // The database's own upkeep, if it is due: trace_maintain().
+  absl::Status Maintain();
+  // Ends Run and Maintain soon.
   void Abort() noexcept;
 
  private:

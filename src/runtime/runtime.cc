@@ -92,7 +92,7 @@ pg::ShipperParts Runtime::PartsOfShipper(Way* way, const Options& options, bool 
                          .is_first = is_first};
   if (is_first) {
     parts.first_connect = watch_exit_;
-    parts.look_around = [this, options] { RecoverOthers(options); };
+    parts.look_around = [this, options] { LookAround(options); };
   }
   return parts;
 }
@@ -156,35 +156,59 @@ std::function<absl::StatusOr<int>()> Runtime::JournalOpener(const Options& optio
   };
 }
 
-// What dead processes left, on a thread of its own while there is something.
-void Runtime::RecoverOthers(const Options& options) {
-  if (!recovery::AnyOrphan(recovery::RootsOf(options))) return;
+// What dead processes left, and once a day the database's maintenance, on a thread of its own while
+// there is something to do.
+void Runtime::LookAround(const Options& options) {
   std::shared_ptr<Way> way;
   {
     const std::lock_guard way_lock(way_mutex_);
     way = way_;
   }
   if (way == nullptr) return;
+  const bool has_orphans = recovery::AnyOrphan(recovery::RootsOf(options));
+  const bool maintains = MaintenanceIsDue(*way);
+  if (!has_orphans && !maintains) return;
   {
     const std::lock_guard lock(way->mutex);
-    if (std::exchange(way->recovering, true)) return;
+    if (std::exchange(way->in_upkeep, true)) return;
   }
-  StartThread("spanring-rescue", [way] {
-    std::uint64_t spans = 0;
-    for (const recovery::Recovered& one : way->recovery.Run()) {
-      spans += one.from_journal + one.from_rings + one.were_open;
-      if (!one.status.ok() && !absl::IsCancelled(one.status)) {
-        base::LogError(absl::StrCat("cannot recover what process ", one.owner.pid, " (",
-                                    one.owner.service, ") left: ", one.status.message()));
+  StartThread("spanring-upkeep", [way, has_orphans, maintains] {
+    if (has_orphans) RecoverOthers(*way);
+    if (maintains) {
+      const absl::Status status = way->recovery.Maintain();
+      if (!status.ok() && !absl::IsCancelled(status)) {
+        base::LogError(absl::StrCat("trace_maintain() failed, and is tried again tomorrow: ",
+                                    status.message()));
       }
     }
-    if (spans > 0) {
-      base::LogInfo(absl::StrCat(spans, " spans of processes that had died were recovered"));
-    }
     const std::lock_guard lock(way->mutex);
-    way->recovering = false;
+    way->in_upkeep = false;
     way->changed.notify_all();
   });
+}
+
+// Once this process has run for a while, then daily, and only while spans arrive: the database may
+// sleep. The database itself sees to it that of many processes one does the work.
+bool Runtime::MaintenanceIsDue(Way& way) {
+  const std::uint64_t persisted = GetStats().persisted;
+  if (std::exchange(way.persisted_seen, persisted) == persisted) return false;
+  if (Clock::now() < way.maintenance_due) return false;
+  way.maintenance_due = Clock::now() + std::chrono::hours(24);
+  return true;
+}
+
+void Runtime::RecoverOthers(Way& way) {
+  std::uint64_t spans = 0;
+  for (const recovery::Recovered& one : way.recovery.Run()) {
+    spans += one.from_journal + one.from_rings + one.were_open;
+    if (!one.status.ok() && !absl::IsCancelled(one.status)) {
+      base::LogError(absl::StrCat("cannot recover what process ", one.owner.pid, " (",
+                                  one.owner.service, ") left: ", one.status.message()));
+    }
+  }
+  if (spans > 0) {
+    base::LogInfo(absl::StrCat(spans, " spans of processes that had died were recovered"));
+  }
 }
 
 void Runtime::LeaveAtExit() noexcept {
@@ -284,7 +308,7 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   {
     std::unique_lock way_lock(way->mutex);
     way->changed.wait_for(way_lock, std::chrono::milliseconds(200),
-                          [&] { return !way->recovering; });
+                          [&] { return !way->in_upkeep; });
   }
   {
     const std::lock_guard way_lock(way_mutex_);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -59,12 +60,19 @@ class Runtime {
     recovery::Recovery recovery;
     std::mutex mutex;
     std::condition_variable changed;
-    bool recovering = false;  // Under mutex.
+    bool in_upkeep = false;  // Under mutex.
+    // The first shipper's thread: since when the database's maintenance is due, and how many spans
+    // it had when that was last asked.
+    std::chrono::steady_clock::time_point maintenance_due =
+        std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    std::uint64_t persisted_seen = 0;
   };
   pg::ShipperParts PartsOfShipper(Way* way, const Options& options, bool is_first);
   void MakeRegistry(const Options& options);
   std::function<absl::StatusOr<int>()> JournalOpener(const Options& options);
-  void RecoverOthers(const Options& options);
+  void LookAround(const Options& options);
+  bool MaintenanceIsDue(Way& way);
+  static void RecoverOthers(Way& way);
   static bool WaitForShippers(Way& way, pg::Deadline deadline);
   static void StopShippers(Way& way);
   absl::Status Undelivered(Way& way, bool delivered);

@@ -51,6 +51,9 @@ class ProgramTest : public testing::Test {
     }
     ASSERT_EQ(Ask("filled", {"migrate"}).exit_code, 0) << Ask("filled", {"migrate"}).err;
     Sql("filled", kSpans);
+    Sql("filled",
+        "SELECT trace_fold_day(day) FROM (SELECT DISTINCT (started_at AT TIME ZONE 'UTC')::date"
+        " FROM trace_spans) AS days (day)");
     Sql("filled", absl::StrCat("CREATE ROLE asked LOGIN PASSWORD 'right'"));
     Sql("filled", "CREATE ROLE stranger LOGIN");
   }

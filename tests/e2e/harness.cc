@@ -243,6 +243,35 @@ void ExpectDatabaseAgrees(PGconn* connection, const RunningTracer& tracer) {
   }
 }
 
+void ExpectSumsAgree(PGconn* connection) {
+  RunSql(connection,
+         "BEGIN; CREATE TEMPORARY TABLE added ON COMMIT DROP AS"
+         " SELECT to_jsonb(rollups) - 'is_folded' AS row FROM trace_rollups AS rollups"
+         " UNION ALL SELECT to_jsonb(summaries) || jsonb_build_object('services',"
+         " (SELECT array_agg(DISTINCT s ORDER BY s) FROM unnest(services) AS s))"
+         " FROM trace_execution_summaries AS summaries;"
+         "UPDATE trace_batches SET is_summed = false;"
+         "TRUNCATE trace_rollups, trace_execution_summaries");
+  RunSql(connection,
+         "SELECT trace_fold_day(day) FROM (SELECT DISTINCT (started_at AT TIME ZONE 'UTC')::date"
+         " FROM trace_spans) AS days (day)");
+  // Which of several an execution's spans has as its job, model and region is not said.
+  EXPECT_EQ(
+      ValueOf(connection,
+              "WITH counted AS (SELECT to_jsonb(rollups) - 'is_folded' AS row"
+              " FROM trace_rollups AS rollups"
+              " UNION ALL SELECT to_jsonb(summaries) FROM trace_execution_summaries AS"
+              " summaries),"
+              " plain AS (SELECT row - '{job_id,model_id,region}'::text[] AS row FROM added),"
+              " anew AS (SELECT row - '{job_id,model_id,region}'::text[] AS row FROM counted)"
+              " SELECT coalesce(left(string_agg(row::text, E'\n' ORDER BY row), 2000), 'none')"
+              " FROM ((SELECT * FROM plain EXCEPT SELECT * FROM anew)"
+              " UNION ALL (SELECT * FROM anew EXCEPT SELECT * FROM plain)) AS different"),
+      "none");
+  EXPECT_NE(ValueOf(connection, "SELECT count(*) FROM added"), "0");
+  RunSql(connection, "ROLLBACK");
+}
+
 void ExpectAllArrived(PGconn* connection, RunningTracer& tracer, std::uint64_t spans) {
   const absl::Status flushed = tracer.Flush(120);
   EXPECT_TRUE(flushed.ok()) << flushed;

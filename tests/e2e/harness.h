@@ -93,6 +93,8 @@ void ExpectIdentity(const Stats& stats);
 // trace_spans holds what was persisted, each span once, and this process's row in trace_writers
 // says the same as `tracer`.
 void ExpectDatabaseAgrees(PGconn* connection, const RunningTracer& tracer);
+// What the batches added to the sums is what their spans come to.
+void ExpectSumsAgree(PGconn* connection);
 // Flushes and shuts down: `spans` were persisted since `tracer` was made, and the database agrees.
 void ExpectAllArrived(PGconn* connection, RunningTracer& tracer, std::uint64_t spans);
 // Of programs that have ended: trace_spans holds each span of theirs once and none else, `writers`

@@ -73,6 +73,7 @@ TEST_F(Diagnosis, BaselineTakesCompletedSpansOnly) {
   WriteHistory(100, 5, "runner", "execute", 1);
   Database().Run("UPDATE trace_spans SET status = 'failed' WHERE execution_id = 100");
   Write(1, {{.id = 1, .service = "runner", .operation = "execute", .end_s = 50}});
+  Fold();
   EXPECT_EQ(Database().Value("SELECT baseline_samples FROM diagnose_execution_trace(1)"), "4");
 }
 
@@ -82,6 +83,7 @@ TEST_F(Diagnosis, FarHistoryIsTakenWhereTheNearIsTooLittle) {
       "UPDATE trace_spans SET started_at = started_at - interval '10 days',"
       " completed_at = completed_at - interval '10 days'");
   Write(1, {{.id = 1, .service = "runner", .operation = "execute", .end_s = 50}});
+  Fold();
   EXPECT_EQ(Database().Value("SELECT baseline_samples FROM diagnose_execution_trace(1)"), "5");
 }
 

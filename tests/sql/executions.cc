@@ -18,7 +18,14 @@ std::unique_ptr<TestDatabase> ExecutionTest::database_;
 
 void ExecutionTest::SetUp() {
   Database().Run(
-      "TRUNCATE trace_spans, trace_writers, trace_batches, trace_open_spans, trace_drops");
+      "TRUNCATE trace_spans, trace_writers, trace_batches, trace_open_spans, trace_drops,"
+      " trace_rollups, trace_execution_summaries, trace_folded_days");
+}
+
+void ExecutionTest::Fold() {
+  (void)Database().Rows(
+      "SELECT trace_fold_day(day) FROM (SELECT DISTINCT (started_at AT TIME ZONE 'UTC')::date"
+      " FROM trace_spans WHERE isfinite(started_at)) AS days (day)");
 }
 
 void ExecutionTest::Write(std::int64_t execution_id, const std::vector<Span>& spans) {
@@ -66,6 +73,7 @@ void ExecutionTest::WriteHistory(std::int64_t first_execution_id, int count,
 }
 
 std::vector<Cause> ExecutionTest::Causes(std::int64_t execution_id) {
+  Fold();
   std::vector<Cause> causes;
   for (const auto& row :
        Database().Rows("SELECT root_cause_type, affected_service, affected_operation, evidence,"
@@ -82,6 +90,7 @@ std::string ExecutionTest::RootCause(std::int64_t execution_id) {
 }
 
 std::vector<std::string> ExecutionTest::Anomalies(std::int64_t execution_id) {
+  Fold();
   std::vector<std::string> anomalies;
   for (const auto& row :
        Database().Rows("SELECT operation, anomaly_reason FROM diagnose_execution_trace($1)"

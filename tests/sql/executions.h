@@ -62,6 +62,9 @@ class ExecutionTest : public testing::Test {
   static void WriteHistory(std::int64_t first_execution_id, int count, const std::string& service,
                            const std::string& operation, double duration_s);
 
+  // What maintenance does for rows that no tracer wrote. The two below do it first.
+  static void Fold();
+
   static std::vector<Cause> Causes(std::int64_t execution_id);
 
   // The first row's type, or "none".

@@ -93,6 +93,7 @@ TEST_F(Objects, HealthCountsSpansDropsAndWriters) {
       "INSERT INTO trace_writers (writer_id, service, spans_dropped, drops, stopped_at) VALUES"
       " (gen_random_uuid(), 's', 5, '{\"ring_full\": 3, \"journal_full\": 2}', NULL),"
       " (gen_random_uuid(), 's', 4, '{\"ring_full\": 4}', now())");
+  Fold();
   EXPECT_EQ(Database().Rows("SELECT total_spans, unique_traces, failed_spans, timeout_spans,"
                             " avg_duration_ms, spans_dropped, drops_by_reason, writers_active,"
                             " total_size_with_indexes ~ 'kB|MB' FROM trace_spans_health"),
@@ -108,6 +109,7 @@ TEST_F(Objects, HealthCountsOpenSpansApart) {
   Database().Run(
       "INSERT INTO trace_writers (writer_id, service, recovered_at) VALUES"
       " (gen_random_uuid(), 's', NULL), (gen_random_uuid(), 's', now())");
+  Fold();
   EXPECT_EQ(Database().Rows("SELECT total_spans, spans_last_24h, unique_traces, open_spans,"
                             " last_span_at = (SELECT started_at FROM trace_spans), writers_active"
                             " FROM trace_spans_health"),

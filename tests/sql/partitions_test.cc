@@ -111,6 +111,10 @@ TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
   InsertAt("'2020-06-01 12:00+00'");  // into the default partition
   InsertAt("now()");
   database_.Run(
+      "SELECT trace_fold_day('2020-01-01'), trace_fold_day(now()::date);"
+      "UPDATE trace_spans SET execution_id = extract(year FROM started_at);"
+      "SELECT trace_fold_day('2020-01-01'), trace_fold_day(now()::date)");
+  database_.Run(
       "INSERT INTO trace_batches VALUES (gen_random_uuid(), 1, now() - interval '40 days', 1),"
       " (gen_random_uuid(), 2, now() - interval '31 days', 1), (gen_random_uuid(), 3, now(), 1);"
       "INSERT INTO trace_writers (writer_id, service, last_seen_at, stopped_at) VALUES"
@@ -131,6 +135,9 @@ TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
       (std::vector<std::vector<std::string>>{{"deleted", "trace_spans_default", "1", "f"},
                                              {"deleted", "trace_open_spans", "1", "f"},
                                              {"deleted", "trace_drops", "2", "f"},
+                                             {"deleted", "trace_rollups", "2", "f"},
+                                             {"deleted", "trace_execution_summaries", "1", "f"},
+                                             {"deleted", "trace_folded_days", "1", "f"},
                                              {"deleted", "trace_batches", "1", "f"},
                                              {"deleted", "trace_writers", "2", "f"},
                                              {"dropped", "old", "0", "t"}}));

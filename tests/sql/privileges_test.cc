@@ -30,6 +30,14 @@ class Privileges : public ExecutionTest {
       "SELECT trace_writer_counted(gen_random_uuid(), 1, 1, '{\"ring_full\": 1}', true)";
   static constexpr char kRecovered[] =
       "SELECT trace_writer_recovered(gen_random_uuid(), 1, '{\"ring_full\": 1}')";
+  static constexpr char kRollups[] =
+      "SELECT trace_add_rollups('{cg==}', '{1}', '{1}', '{completed}', '{1}', '{1}', '{1}', '{1}', "
+      "'{1}',"
+      " '{1}', '{1}', '{1}', '{1}', '{1}')";
+  static constexpr char kExecutions[] =
+      "SELECT trace_add_executions('{cg==}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}',"
+      " ARRAY[gen_random_uuid()], '{1}', '{1}', '{1}', '{completed}', '{1}', '{1}', '{1}', '{1}',"
+      " '{1}')";
   static constexpr char kClosed[] =
       "SELECT trace_close_spans(gen_random_uuid(), ARRAY[gen_random_uuid()],"
       " ARRAY[gen_random_uuid()])";
@@ -37,8 +45,9 @@ class Privileges : public ExecutionTest {
 
 TEST_F(Privileges, WriterWritesAndMakesPartitions) {
   // The shipper's statements, but for COPY, which needs what INSERT needs.
-  for (const char* sql : {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed,
-                          "SELECT trace_ensure_partitions(20)"}) {
+  for (const char* sql :
+       {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
+        "SELECT trace_ensure_partitions(20)", "SELECT trace_maintain('0')"}) {
     EXPECT_EQ(Try("spanring_writer", sql), "") << sql;
   }
 }
@@ -49,6 +58,9 @@ TEST_F(Privileges, WriterDoesNothingElse) {
         "SELECT 1 FROM spanring_migrations", "SELECT * FROM trace_retain(1)",
         "SELECT trace_grant_roles()", "SELECT * FROM identify_root_cause(1)",
         "SELECT trace_count_writer(gen_random_uuid(), 1, 1, '{}', true, true)",
+        "SELECT trace_fold_day(now()::date)",
+        "SELECT trace_summarize_executions('{1}', now(), now())",
+        "UPDATE trace_maintenance SET retention_days = 1",
         "INSERT INTO trace_writers (writer_id, service) VALUES (gen_random_uuid(), 's')",
         "INSERT INTO trace_drops VALUES (now(), now(), 1, gen_random_uuid(), 'ring_full')",
         "SELECT currval('trace_spans_id_seq')::text || setval('trace_spans_id_seq', 1)",
@@ -56,7 +68,8 @@ TEST_F(Privileges, WriterDoesNothingElse) {
     EXPECT_EQ(Try("spanring_writer", sql), kDenied) << sql;
   }
   for (const char* table :
-       {"trace_spans", "trace_batches", "trace_open_spans", "trace_writers", "trace_drops"}) {
+       {"trace_spans", "trace_batches", "trace_open_spans", "trace_writers", "trace_drops",
+        "trace_rollups", "trace_execution_summaries", "trace_maintenance", "trace_folded_days"}) {
     for (const char* what : {"SELECT 1 FROM ", "DELETE FROM ", "TRUNCATE "}) {
       const std::string sql = std::string(what) + table;
       EXPECT_EQ(Try("spanring_writer", sql), kDenied) << sql;
@@ -89,6 +102,7 @@ TEST_F(Privileges, FunctionsOfTheOwnerLookIntoNoTemporarySchemaFirst) {
 TEST_F(Privileges, ReaderAsksEverything) {
   for (const char* from :
        {"trace_spans", "trace_writers", "trace_batches", "trace_open_spans", "trace_drops",
+        "trace_rollups", "trace_executions", "trace_maintenance", "trace_folded_days",
         "trace_waterfall", "trace_spans_health", "trace_partitions", "spanring_migrations",
         "trace_tree(1)", "trace_gaps(1)", "diagnose_execution_trace(1)", "identify_root_cause(1)",
         "find_similar_traces(1)", "trace_limits()"}) {
@@ -97,10 +111,11 @@ TEST_F(Privileges, ReaderAsksEverything) {
 }
 
 TEST_F(Privileges, ReaderChangesNothing) {
-  for (const char* sql : {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed,
-                          "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
-                          "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
-                          "SELECT trace_grant_roles()", "CREATE TABLE trace_more (i integer)"}) {
+  for (const char* sql :
+       {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
+        "SELECT trace_maintain('0')", "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
+        "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
+        "SELECT trace_grant_roles()", "CREATE TABLE trace_more (i integer)"}) {
     EXPECT_EQ(Try("spanring_reader", sql), kDenied) << sql;
   }
 }

@@ -6,6 +6,12 @@
 --   failed    status failed or timeout
 --   unended   status started: no end was ever seen
 --   dropped   the writers of its spans lost others while it ran; said once, at the first row
+--
+-- Beside these stands a rule that an uneven or a very even history does not mislead. An outlier is
+-- longer than 95 of 100 spans of other executions, than 1.5 times their median, and than 3.5 spreads
+-- above it, all on a logarithmic scale: the spread is what lies between the median and the quantile
+-- 0.9, in standard deviations. Its confidence is n / (n + 20) for the sample, times 1 - 1 / effect^2
+-- (Chebyshev).
 CREATE OR REPLACE FUNCTION diagnose_execution_trace(p_execution_id bigint)
 RETURNS TABLE (
     service text,
@@ -27,7 +33,13 @@ RETURNS TABLE (
     baseline_samples bigint,
     baseline_note text,
     error_type text,
-    spans_dropped bigint
+    spans_dropped bigint,
+    is_outlier boolean,
+    outlier_reason text,
+    outlier_effect numeric,
+    outlier_confidence numeric,
+    median_ms numeric,
+    p95_ms numeric
 )
 LANGUAGE plpgsql
 STABLE
@@ -112,6 +124,13 @@ BEGIN
             after.is_tail,
             baselines.baseline_ns,
             coalesce(baselines.baseline_samples, 0) AS samples,
+            baselines.p50_ns,
+            baselines.p95_ns,
+            CASE WHEN baselines.baseline_samples >= v_limits.outlier_samples THEN
+                -- 1.2816: the quantile 0.9 of the normal distribution. 0.02: the histogram's step.
+                (ln(greatest(tree.duration_ns, 1)::double precision) - ln(baselines.p50_ns))
+                / greatest((ln(baselines.p90_ns) - ln(baselines.p50_ns)) / 1.2816, 0.02)
+            END AS effect,
             dropped.spans AS spans_dropped,
             dropped.by_reason AS dropped_by_reason
         FROM tree
@@ -166,7 +185,12 @@ BEGIN
                                 WHEN 1 THEN '1 span was' ELSE spans_dropped || ' spans were' END,
                             dropped_by_reason)
                 END
-            ) AS reason
+            ) AS reason,
+            coalesce(
+                status <> 'started' AND duration_ns > p95_ns AND effect > v_limits.outlier_effect
+                    AND duration_ns > v_limits.outlier_factor * p50_ns,
+                false
+            ) AS is_outlier
         FROM facts
     )
     SELECT
@@ -187,7 +211,21 @@ BEGIN
                 samples, v_limits.minimum_samples)
         END,
         error_type,
-        spans_dropped
+        spans_dropped,
+        is_outlier,
+        CASE WHEN is_outlier THEN
+            format(
+                'outlier: %s, where half of %s spans of other executions took %s and 95 of 100 took '
+                '%s at most',
+                trace_seconds(duration_ns), samples, trace_seconds(p50_ns::numeric),
+                trace_seconds(p95_ns::numeric))
+        END,
+        round(effect::numeric, 1),
+        CASE WHEN is_outlier THEN
+            round((samples / (samples + 20.0) * (1 - 1 / (effect * effect)))::numeric, 2)
+        END,
+        round((p50_ns / 1e6)::numeric, 3),
+        round((p95_ns / 1e6)::numeric, 3)
     FROM judged
     ORDER BY row_order;
 END

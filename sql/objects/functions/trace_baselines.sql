@@ -1,5 +1,8 @@
--- What operations usually take: the average over other executions' completed spans around a time.
--- Operations that are frequent enough are averaged over the near days, others over the far ones.
+-- What operations usually take: average and quantiles over other executions' completed spans, from
+-- the rollups of the days around a time. Operations that are frequent enough are measured by the
+-- near days, others by the far ones.
+--
+-- The execution's own spans are taken off again, where they were summed already.
 CREATE OR REPLACE FUNCTION trace_baselines(
     p_execution_id bigint,
     p_trace_ids uuid[],
@@ -12,7 +15,10 @@ RETURNS TABLE (
     operation text,
     baseline_ns numeric,
     baseline_samples bigint,
-    baseline_days integer
+    baseline_days integer,
+    p50_ns double precision,
+    p90_ns double precision,
+    p95_ns double precision
 )
 LANGUAGE plpgsql
 STABLE
@@ -22,59 +28,143 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_limits record;
-    v_days integer;
-    v_services text[] := p_services;
-    v_operations text[] := p_operations;
-    v_found_services text[];
-    v_found_operations text[];
-    v_average_ns numeric[];
-    v_samples bigint[];
+    v_limits     record;
+    v_day        timestamptz := date_trunc('day', p_around, 'UTC');
+    v_services   text[];
+    v_operations text[];
+    v_days       timestamptz[];
+    v_own_ns     bigint[];
 BEGIN
+    IF NOT isfinite(p_around) OR p_around IS NULL THEN
+        RETURN;
+    END IF;
     SELECT * INTO v_limits FROM trace_limits();
-    FOREACH v_days IN ARRAY ARRAY[v_limits.baseline_days_near, v_limits.baseline_days_far] LOOP
-        SELECT
-            array_agg(service ORDER BY service, operation),
-            array_agg(operation ORDER BY service, operation),
-            array_agg(average_ns ORDER BY service, operation),
-            array_agg(samples ORDER BY service, operation)
-        INTO v_found_services, v_found_operations, v_average_ns, v_samples
+
+    -- With the bounds as constants, so that other days' partitions are not even planned for.
+    EXECUTE format(
+        'SELECT
+             array_agg(service), array_agg(operation),
+             array_agg(date_trunc(''day'', started_at, ''UTC'')), array_agg(duration_ns)
+         FROM trace_stored_spans AS spans
+         WHERE trace_id = ANY ($1) AND started_at >= %L AND started_at < %L
+           AND (execution_id = $2 OR execution_id IS NULL)
+           AND status = ''completed'' AND duration_ns IS NOT NULL
+           AND (EXISTS (
+                    SELECT FROM trace_batches AS batches
+                    WHERE batches.committed_at = spans.created_at AND batches.is_summed
+                )
+                OR EXISTS (
+                    SELECT FROM trace_folded_days AS folded
+                    WHERE folded.day = (spans.started_at AT TIME ZONE ''UTC'')::date
+                      AND folded.folded_at >= spans.created_at
+                ))',
+        v_day, v_day + interval '3 days')
+    INTO v_services, v_operations, v_days, v_own_ns
+    USING p_trace_ids, p_execution_id;
+
+    RETURN QUERY
+    WITH wanted AS MATERIALIZED (
+        SELECT service, operation
+        FROM unnest(p_services, p_operations) AS names (service, operation)
+        GROUP BY service, operation
+    ),
+    own AS MATERIALIZED (
+        SELECT service, operation, day, duration_ns
+        FROM unnest(v_services, v_operations, v_days, v_own_ns)
+            AS spans (service, operation, day, duration_ns)
+    ),
+    days AS MATERIALIZED (
+        SELECT service, operation, day, sum(samples) AS samples, sum(sum_ns) AS sum_ns
         FROM (
-            SELECT service, operation, avg(duration_ns) AS average_ns, count(duration_ns) AS samples
-            FROM trace_waterfall
-            WHERE started_at >= p_around - make_interval(days => v_days)
-              AND started_at <= p_around + make_interval(days => v_days)
-              AND status = 'completed'
-              AND (service, operation) IN (SELECT * FROM unnest(v_services, v_operations))
-              AND execution_id IS DISTINCT FROM p_execution_id
-              AND (execution_id IS NOT NULL OR trace_id <> ALL (p_trace_ids))
-            GROUP BY service, operation
-        ) AS history;
-
-        RETURN QUERY
-        SELECT service, operation, average_ns, samples, v_days
-        FROM unnest(v_found_services, v_found_operations, v_average_ns, v_samples)
-            AS history (service, operation, average_ns, samples)
-        WHERE samples >= v_limits.minimum_samples OR v_days = v_limits.baseline_days_far;
-
-        -- What is left for the far days.
-        SELECT array_agg(service ORDER BY n), array_agg(operation ORDER BY n)
-        INTO v_services, v_operations
-        FROM unnest(v_services, v_operations) WITH ORDINALITY AS wanted (service, operation, n)
-        WHERE NOT EXISTS (
             SELECT
-            FROM unnest(v_found_services, v_found_operations, v_samples)
-                AS history (service, operation, samples)
-            WHERE history.service = wanted.service AND history.operation = wanted.operation
-              AND history.samples >= v_limits.minimum_samples
-        );
-        EXIT WHEN v_services IS NULL;
-    END LOOP;
+                wanted.service, wanted.operation, rollups.starts_at AS day, rollups.samples,
+                rollups.sum_ns
+            FROM wanted
+            JOIN trace_rollups AS rollups
+                ON rollups.service = wanted.service AND rollups.operation = wanted.operation
+                AND rollups.status = 'completed' AND rollups.hours = 24
+                AND rollups.starts_at >= v_day - make_interval(days => v_limits.baseline_days_far)
+                AND rollups.starts_at <= v_day + make_interval(days => v_limits.baseline_days_far)
+            UNION ALL
+            SELECT service, operation, day, -1, -duration_ns FROM own
+        ) AS parts
+        GROUP BY service, operation, day
+    ),
+    sums AS (
+        SELECT
+            service, operation,
+            sum(samples) AS far_samples,
+            sum(sum_ns) AS far_sum_ns,
+            coalesce(sum(samples) FILTER (WHERE is_near), 0) AS near_samples,
+            sum(sum_ns) FILTER (WHERE is_near) AS near_sum_ns
+        FROM (
+            SELECT
+                *,
+                day >= v_day - make_interval(days => v_limits.baseline_days_near)
+                AND day <= v_day + make_interval(days => v_limits.baseline_days_near) AS is_near
+            FROM days
+        ) AS marked
+        GROUP BY service, operation
+    ),
+    chosen AS MATERIALIZED (
+        SELECT
+            service, operation,
+            CASE WHEN is_enough THEN near_samples ELSE far_samples END AS samples,
+            CASE WHEN is_enough THEN near_sum_ns ELSE far_sum_ns END AS sum_ns,
+            CASE WHEN is_enough
+                THEN v_limits.baseline_days_near ELSE v_limits.baseline_days_far END AS days
+        FROM (
+            SELECT *, near_samples >= v_limits.minimum_samples AS is_enough FROM sums
+        ) AS judged
+    ),
+    histograms AS (
+        SELECT service, operation, bucket, sum(spans) AS spans
+        FROM (
+            SELECT chosen.service, chosen.operation, cells.bucket, cells.spans
+            FROM chosen
+            JOIN trace_rollups AS rollups
+                ON rollups.service = chosen.service AND rollups.operation = chosen.operation
+                AND rollups.status = 'completed' AND rollups.hours = 24
+                AND rollups.starts_at >= v_day - make_interval(days => chosen.days)
+                AND rollups.starts_at <= v_day + make_interval(days => chosen.days)
+            CROSS JOIN ROWS FROM (unnest(rollups.buckets), unnest(rollups.counts))
+                AS cells (bucket, spans)
+            UNION ALL
+            SELECT service, operation, trace_bucket(duration_ns), -1 FROM own
+        ) AS parts
+        GROUP BY service, operation, bucket
+    ),
+    quantiles AS (
+        SELECT
+            service, operation,
+            trace_bucket_ns(min(bucket) FILTER (WHERE reached >= 0.50 * total)) AS p50_ns,
+            trace_bucket_ns(min(bucket) FILTER (WHERE reached >= 0.90 * total)) AS p90_ns,
+            trace_bucket_ns(min(bucket) FILTER (WHERE reached >= 0.95 * total)) AS p95_ns
+        FROM (
+            SELECT
+                service, operation, bucket,
+                sum(spans) OVER (PARTITION BY service, operation ORDER BY bucket) AS reached,
+                sum(spans) OVER (PARTITION BY service, operation) AS total
+            FROM histograms
+            WHERE spans > 0
+        ) AS cumulated
+        GROUP BY service, operation
+    )
+    SELECT
+        chosen.service, chosen.operation,
+        chosen.sum_ns / chosen.samples,
+        chosen.samples::bigint, chosen.days,
+        quantiles.p50_ns, quantiles.p90_ns, quantiles.p95_ns
+    FROM chosen
+    LEFT JOIN quantiles
+        ON quantiles.service = chosen.service AND quantiles.operation = chosen.operation
+    WHERE chosen.samples > 0;
 END
 $$;
 
 COMMENT ON FUNCTION trace_baselines(bigint, uuid[], text[], text[], timestamptz) IS
-    'Average duration and sample size of the given operations over other executions'' completed '
-    'spans around a time; the execution itself never counts.';
+    'Average duration, quantiles (within 1 %) and sample size of the given operations over other '
+    'executions'' completed spans on the days around a time, from trace_rollups; the execution '
+    'itself never counts.';
 
 REVOKE ALL ON FUNCTION trace_baselines(bigint, uuid[], text[], text[], timestamptz) FROM PUBLIC;

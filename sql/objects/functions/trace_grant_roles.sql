@@ -37,7 +37,8 @@ BEGIN
         REVOKE SELECT ON trace_batches FROM spanring_writer;
         REVOKE SELECT, INSERT, UPDATE ON trace_writers FROM spanring_writer;
         FOREACH v_object IN ARRAY ARRAY[
-            'trace_close_spans', 'trace_ensure_partitions', 'trace_writer_counted',
+            'trace_add_executions', 'trace_add_rollups', 'trace_close_spans',
+            'trace_ensure_partitions', 'trace_maintain', 'trace_writer_counted',
             'trace_writer_recovered', 'trace_writer_started'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_writer', v_object);
@@ -47,16 +48,17 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'spanring_reader') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO spanring_reader', v_schema);
         FOREACH v_object IN ARRAY ARRAY[
-            'spanring_migrations', 'trace_batches', 'trace_drops', 'trace_open_spans',
-            'trace_partitions', 'trace_spans', 'trace_spans_health', 'trace_stored_spans',
-            'trace_waterfall', 'trace_writers'
+            'spanring_migrations', 'trace_batches', 'trace_drops', 'trace_execution_summaries',
+            'trace_executions', 'trace_folded_days', 'trace_maintenance', 'trace_open_spans',
+            'trace_partitions', 'trace_rollups', 'trace_spans', 'trace_spans_health',
+            'trace_stored_spans', 'trace_waterfall', 'trace_writers'
         ] LOOP
             EXECUTE format('GRANT SELECT ON %I TO spanring_reader', v_object);
         END LOOP;
         FOREACH v_object IN ARRAY ARRAY[
             'diagnose_execution_trace', 'find_similar_traces', 'identify_root_cause',
-            'trace_baselines', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
-            'trace_message_kind', 'trace_seconds', 'trace_tree'
+            'trace_baselines', 'trace_bucket', 'trace_bucket_ns', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
+            'trace_message_kind', 'trace_seconds', 'trace_time_range', 'trace_tree'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

@@ -10,7 +10,10 @@ CREATE OR REPLACE FUNCTION trace_limits(
     OUT baseline_days_far integer,
     OUT similar_candidates integer,
     OUT similar_spans integer,
-    OUT writer_silent interval
+    OUT writer_silent interval,
+    OUT outlier_samples integer,
+    OUT outlier_effect numeric,
+    OUT outlier_factor numeric
 )
 LANGUAGE sql
 IMMUTABLE
@@ -27,7 +30,10 @@ AS $$
         30,                   -- and where that is not enough
         60,                   -- executions compared by find_similar_traces, nearest ids first,
         20000,                -- as long as they have no more spans than this in all
-        interval '1 hour'     -- a writer of open spans not seen for so long is worth a word
+        interval '1 hour',    -- a writer of open spans not seen for so long is worth a word
+        20,                   -- samples below which quantiles say nothing of what is rare
+        3.5,                  -- an outlier is so many spreads above the median,
+        1.5                   -- and longer than so many times the median
 $$;
 
 COMMENT ON FUNCTION trace_limits() IS

@@ -1,10 +1,11 @@
 -- Removes what is older than p_days days: whole partitions that ended before then, rows of the
--- default partition, open spans that nobody ended, windows of drops, and the records of batches and
--- of writers that are gone. The ledger is kept two days longer: a writer in doubt about a batch may
--- send it again, and must find it there.
+-- default partition, open spans that nobody ended, windows of drops, rollups, summaries of
+-- executions, and the records of batches and of writers that are gone. The ledger is kept two days
+-- longer: a writer in doubt about a batch may send it again, and must find it there.
 --
 -- Partitions go last, since dropping one locks all of trace_spans until the end.
--- For the owner of the tables; pg_cron may call it daily.
+-- For the owner of the tables, and for trace_maintain: see trace_ensure_partitions for the qualified
+-- names.
 CREATE OR REPLACE FUNCTION trace_retain(p_days integer)
 RETURNS TABLE (action text, object_name text, rows_removed bigint, is_estimate boolean)
 LANGUAGE plpgsql
@@ -26,42 +27,73 @@ BEGIN
         RAISE EXCEPTION 'p_days must be 1 or more, not %', coalesce(p_days::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    v_cutoff := now() - make_interval(days => p_days);
+    v_cutoff := pg_catalog.now() - pg_catalog.make_interval(days => p_days);
 
     BEGIN
         RETURN QUERY
         WITH deleted AS (
-            DELETE FROM trace_spans_default WHERE started_at < v_cutoff RETURNING 1
-        )
-        SELECT 'deleted', 'trace_spans_default', count(*), false FROM deleted;
-
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_open_spans WHERE reported_at < v_cutoff RETURNING 1
-        )
-        SELECT 'deleted', 'trace_open_spans', count(*), false FROM deleted;
-
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_drops WHERE until < v_cutoff RETURNING 1
-        )
-        SELECT 'deleted', 'trace_drops', count(*), false FROM deleted;
-
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_batches
-            WHERE committed_at < v_cutoff - c_ledger_stays
+            DELETE FROM trace_spans_default AS old
+            WHERE old.started_at < v_cutoff
             RETURNING 1
         )
-        SELECT 'deleted', 'trace_batches', count(*), false FROM deleted;
+        SELECT 'deleted'::text, 'trace_spans_default'::text, pg_catalog.count(*), false FROM deleted;
 
         RETURN QUERY
         WITH deleted AS (
-            DELETE FROM trace_writers
-            WHERE coalesce(stopped_at, recovered_at) < v_cutoff AND last_seen_at < v_cutoff
+            DELETE FROM trace_open_spans AS old
+            WHERE old.reported_at < v_cutoff
             RETURNING 1
         )
-        SELECT 'deleted', 'trace_writers', count(*), false FROM deleted;
+        SELECT 'deleted'::text, 'trace_open_spans'::text, pg_catalog.count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_drops AS old
+            WHERE old.until < v_cutoff
+            RETURNING 1
+        )
+        SELECT 'deleted'::text, 'trace_drops'::text, pg_catalog.count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_rollups AS old
+            WHERE old.hours IN (1::smallint, 24::smallint) AND old.starts_at < v_cutoff
+            RETURNING 1
+        )
+        SELECT 'deleted'::text, 'trace_rollups'::text, pg_catalog.count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_execution_summaries AS old
+            WHERE old.started_at < v_cutoff AND old.ended_at < v_cutoff
+            RETURNING 1
+        )
+        SELECT 'deleted'::text, 'trace_execution_summaries'::text, pg_catalog.count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_folded_days AS old
+            WHERE old.day < (v_cutoff AT TIME ZONE 'UTC'::text)::date
+            RETURNING 1
+        )
+        SELECT 'deleted'::text, 'trace_folded_days'::text, pg_catalog.count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_batches AS old
+            WHERE old.committed_at < v_cutoff - c_ledger_stays
+            RETURNING 1
+        )
+        SELECT 'deleted'::text, 'trace_batches'::text, pg_catalog.count(*), false FROM deleted;
+
+        RETURN QUERY
+        WITH deleted AS (
+            DELETE FROM trace_writers AS old
+            WHERE coalesce(old.stopped_at, old.recovered_at) < v_cutoff
+              AND old.last_seen_at < v_cutoff
+            RETURNING 1
+        )
+        SELECT 'deleted'::text, 'trace_writers'::text, pg_catalog.count(*), false FROM deleted;
 
         FOR v_partition IN
             SELECT partitions.partition_name, partitions.estimated_rows
@@ -70,23 +102,23 @@ BEGIN
             ORDER BY partitions.ends_at
         LOOP
             -- Counting would read what dropping need not.
-            EXECUTE format('DROP TABLE %I', v_partition.partition_name);
+            EXECUTE pg_catalog.format('DROP TABLE %I', v_partition.partition_name);
             RETURN QUERY SELECT
-                'dropped', v_partition.partition_name::text, v_partition.estimated_rows, true;
+                'dropped'::text, v_partition.partition_name::text, v_partition.estimated_rows, true;
         END LOOP;
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'nothing was removed: another session held a table or row for more than %; '
             'see pg_stat_activity for long transactions and call trace_retain again',
-            current_setting('lock_timeout')
+            pg_catalog.current_setting('lock_timeout'::text)
             USING ERRCODE = 'lock_not_available';
     END;
 END
 $$;
 
 COMMENT ON FUNCTION trace_retain(integer) IS
-    'Deletes rows of the default partition, of trace_open_spans and of trace_drops older than that '
-    'many days, of trace_batches two days older, and of trace_writers that stopped or were '
-    'recovered, and drops the daily partitions that ended before; says what went, with row counts '
+    'Deletes rows of the default partition, of trace_open_spans, trace_drops, trace_rollups and '
+    'trace_execution_summaries older than that many days, of trace_batches two days older, and of '
+    'trace_writers that stopped or were recovered, and drops the daily partitions that ended before; says what went, with row counts '
     '(estimates for dropped partitions). Waits 30 s for a lock.';
 
 REVOKE ALL ON FUNCTION trace_retain(integer) FROM PUBLIC;

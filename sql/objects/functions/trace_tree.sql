@@ -46,6 +46,8 @@ PARALLEL SAFE
 SET search_path FROM CURRENT
 SET enable_nestloop = off
 SET jit = off
+-- Times become text and time again.
+SET datestyle = 'ISO'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -54,6 +56,9 @@ DECLARE
     c_other CONSTANT integer := 0;
     c_shared CONSTANT integer := 1;
     c_ours CONSTANT integer := 2;
+    v_since timestamptz;
+    v_until timestamptz;
+    v_bounds text;
     v_traces uuid[];
     v_spans trace_waterfall[];  -- in order of time; the index is the span's number
     v_count integer;
@@ -83,18 +88,30 @@ DECLARE
     v_lowest integer;
     v_rows integer := 0;
 BEGIN
-    IF p_trace_id IS NOT NULL THEN
-        v_traces := ARRAY[p_trace_id];
-    ELSE
-        SELECT array_agg(DISTINCT trace_id) INTO v_traces
-        FROM trace_waterfall WHERE execution_id = p_execution_id;
-    END IF;
-    SELECT
-        array_agg(spans ORDER BY started_at, span_id, duration_ns, status, created_at),
-        count(*),
-        coalesce(extract(epoch FROM min(started_at) FILTER (WHERE isfinite(started_at))) * 1e6, 0)
-    INTO v_spans, v_count, v_first_us
-    FROM trace_waterfall AS spans WHERE trace_id = ANY (v_traces);
+    SELECT since, until INTO v_since, v_until FROM trace_time_range(p_execution_id, p_trace_id);
+    LOOP
+        -- With the bounds as constants, so that other days' partitions are not even planned for.
+        v_bounds := format('started_at >= %L AND started_at <= %L', v_since, v_until);
+        IF p_trace_id IS NOT NULL THEN
+            v_traces := ARRAY[p_trace_id];
+        ELSE
+            EXECUTE 'SELECT array_agg(DISTINCT trace_id) FROM trace_waterfall '
+                'WHERE execution_id = $1 AND ' || v_bounds
+            INTO v_traces USING p_execution_id;
+        END IF;
+        EXECUTE
+            'SELECT
+                 array_agg(spans ORDER BY started_at, span_id, duration_ns, status, created_at),
+                 count(*),
+                 coalesce(
+                     extract(epoch FROM min(started_at) FILTER (WHERE isfinite(started_at))) * 1e6,
+                     0)
+             FROM trace_waterfall AS spans WHERE trace_id = ANY ($1) AND ' || v_bounds
+        INTO v_spans, v_count, v_first_us USING v_traces;
+        EXIT WHEN v_count > 0 OR v_since = '-infinity' AND v_until = 'infinity';
+        v_since := '-infinity';
+        v_until := 'infinity';
+    END LOOP;
     IF v_count = 0 THEN
         RETURN;
     END IF;
