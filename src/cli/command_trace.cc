@@ -1,4 +1,5 @@
-// spanring waterfall, diagnose, root-cause, similar
+// spanring waterfall, diagnose, root-cause, critical-path, network, similar
+#include "cli/analysis_views.h"
 #include "cli/commands.h"
 #include "cli/trace_views.h"
 
@@ -53,6 +54,29 @@ absl::StatusOr<int> RootCause(const Context& context, std::int64_t execution_id)
   if (!context.options.json) return Show(lines);
   return ShowJson(*session, lines, "SELECT * FROM identify_root_cause($1::bigint)",
                   {std::to_string(execution_id)});
+}
+
+absl::StatusOr<int> CriticalPath(const Context& context, std::int64_t execution_id) {
+  absl::StatusOr<Session> session = Session::Open(context);
+  if (!session.ok()) return session.status();
+  const absl::StatusOr<Lines> lines = CriticalPathLines(context, *session, execution_id);
+  if (!context.options.json) return Show(lines);
+  return ShowJson(*session, lines, "SELECT * FROM trace_critical_path($1::bigint)",
+                  {std::to_string(execution_id)});
+}
+
+absl::StatusOr<int> Network(const Context& context, std::int64_t execution_id) {
+  absl::StatusOr<Session> session = Session::Open(context);
+  if (!session.ok()) return session.status();
+  const absl::StatusOr<Lines> lines = NetworkLines(context, *session, execution_id);
+  if (!context.options.json || !lines.ok()) return Show(lines);
+  return session->PrintJson(
+      "SELECT json_build_object("
+      "'calls', (SELECT coalesce(json_agg(row_to_json(call)), '[]') FROM "
+      "trace_network_times($1::bigint) AS call), "
+      "'spans', (SELECT coalesce(json_agg(row_to_json(span)), '[]') FROM "
+      "trace_clock_skew($1::bigint) AS span))",
+      {std::to_string(execution_id)});
 }
 
 absl::StatusOr<int> Similar(const Context& context, std::int64_t execution_id, int limit) {

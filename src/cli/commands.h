@@ -30,6 +30,8 @@ namespace spanring::cli {
 [[nodiscard]] absl::StatusOr<int> Waterfall(const Context& context, std::int64_t execution_id);
 [[nodiscard]] absl::StatusOr<int> Diagnose(const Context& context, std::int64_t execution_id);
 [[nodiscard]] absl::StatusOr<int> RootCause(const Context& context, std::int64_t execution_id);
+[[nodiscard]] absl::StatusOr<int> CriticalPath(const Context& context, std::int64_t execution_id);
+[[nodiscard]] absl::StatusOr<int> Network(const Context& context, std::int64_t execution_id);
 [[nodiscard]] absl::StatusOr<int> Similar(const Context& context, std::int64_t execution_id,
                                           int limit);
 

@@ -23,6 +23,8 @@ Ask
   waterfall ID            an execution's spans as a tree on a time axis
   diagnose ID             each operation against its baseline, gaps, anomalies
   root-cause ID           what failed, where, the evidence, what to do
+  critical-path ID        what it waited for, from start to end
+  network ID              calls between services: time between them, clocks that disagree
   similar ID [--limit N]  executions that went alike
 Look after
   health                  sizes, counts, writers, drops by reason
@@ -89,6 +91,8 @@ void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
   add("waterfall", "An execution's spans as a tree on a time axis", Waterfall);
   add("diagnose", "Each operation against its baseline, gaps, anomalies", Diagnose);
   add("root-cause", "What failed, where, the evidence, what to do", RootCause);
+  add("critical-path", "What it waited for, from start to end, and how long", CriticalPath);
+  add("network", "Calls between services: time between them, clocks that disagree", Network);
   CLI::App* similar = AddCommand(app, "similar", "Executions that went alike", chosen,
                                  [arguments](const Context& context) {
                                    return Similar(context, arguments->id, arguments->limit);

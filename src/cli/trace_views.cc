@@ -52,20 +52,13 @@ std::string Confidence(const pg::Result& result, int row) {
   return Field(result, row, "confidence");
 }
 
-absl::Status Unknown(const Context& context, std::int64_t execution_id) {
-  return absl::NotFoundError(absl::StrCat("execution ", execution_id,
-                                          " has no spans here: check the number and the "
-                                          "database, or see why none arrive: ",
-                                          context.Copyable("doctor")));
-}
-
 // A NotFound for an execution without spans, before any of its answers is asked for.
 absl::Status CheckKnown(const Context& context, const Session& session, std::int64_t execution_id) {
   absl::StatusOr<pg::Result> result =
       session.Query("SELECT 1 FROM trace_waterfall WHERE execution_id = $1::bigint LIMIT 1",
                     {std::to_string(execution_id)});
   if (!result.ok()) return result.status();
-  return PQntuples(result->get()) > 0 ? absl::OkStatus() : Unknown(context, execution_id);
+  return PQntuples(result->get()) > 0 ? absl::OkStatus() : UnknownExecution(context, execution_id);
 }
 
 std::vector<WaterfallSpan> Spans(const pg::Result& result) {
@@ -119,13 +112,20 @@ void AppendWrapped(const Context& context, const std::string& title, const std::
 
 }  // namespace
 
+absl::Status UnknownExecution(const Context& context, std::int64_t execution_id) {
+  return absl::NotFoundError(absl::StrCat("execution ", execution_id,
+                                          " has no spans here: check the number and the "
+                                          "database, or see why none arrive: ",
+                                          context.Copyable("doctor")));
+}
+
 absl::StatusOr<Lines> WaterfallLines(const Context& context, const Session& session,
                                      std::int64_t execution_id) {
   const std::vector<pg::Parameter> id = {std::to_string(execution_id)};
   absl::StatusOr<pg::Result> tree =
       session.Query("SELECT * FROM trace_tree($1::bigint) ORDER BY row_order", id);
   if (!tree.ok()) return tree.status();
-  if (PQntuples(tree->get()) == 0) return Unknown(context, execution_id);
+  if (PQntuples(tree->get()) == 0) return UnknownExecution(context, execution_id);
   absl::StatusOr<pg::Result> found = session.Query(kDrawnGaps, id);
   if (!found.ok()) return found.status();
   std::vector<WaterfallGap> gaps;

@@ -17,6 +17,9 @@ namespace spanring::cli {
 
 using Lines = std::vector<std::string>;
 
+// The NotFound for an execution without spans, with what to do.
+[[nodiscard]] absl::Status UnknownExecution(const Context& context, std::int64_t execution_id);
+
 [[nodiscard]] absl::StatusOr<Lines> WaterfallLines(const Context& context, const Session& session,
                                                    std::int64_t execution_id);
 [[nodiscard]] absl::StatusOr<Lines> DiagnosisLines(const Context& context, const Session& session,

@@ -142,6 +142,67 @@ TEST_F(ProgramTest, DiagnosisRootCauseAndSimilarAnswer) {
   EXPECT_EQ(similar.exit_code, 0) << similar.err;
 }
 
+TEST_F(ProgramTest, CriticalPathIsDrawnInOrderOfTime) {
+  const Outcome path = Ask("filled", {"critical-path", "2193"});
+  EXPECT_EQ(path.exit_code, 0) << path.err;
+  EXPECT_EQ(path.out.find('\033'), std::string::npos);
+  EXPECT_EQ(path.out.find("critical path of execution 2193: 238.9 s in 7 segments"), 0U)
+      << path.out;
+  const std::size_t inference = path.out.find("modal.inference");
+  const std::size_t waiting = path.out.rfind("runner.hybrid_router_call", path.out.find("spans"));
+  ASSERT_NE(inference, std::string::npos) << path.out;
+  EXPECT_LT(inference, waiting) << path.out;
+  for (const char* part : {"█", "156.4 s", "65.5 %", "critical time"}) {
+    EXPECT_TRUE(Contains(path.out, part)) << part << "\n" << path.out;
+  }
+}
+
+TEST_F(ProgramTest, CriticalPathSaysWhatIsNotDrawn) {
+  ASSERT_TRUE(Server().RecreateDatabase("many").ok());
+  ASSERT_EQ(Ask("many", {"migrate"}).exit_code, 0);
+  // A root of 90 children side by side, and a shorter root.
+  Sql("many",
+      "INSERT INTO trace_spans (started_at, completed_at, execution_id, trace_id, span_id,"
+      " parent_span_id, service, operation, status) SELECT now() + i * interval '1 s',"
+      " now() + CASE i WHEN 0 THEN 91 ELSE i + 1 END * interval '1 s', 1,"
+      " '00000000-0000-0000-0000-0000000000aa', lpad(i::text, 32, '0')::uuid,"
+      " CASE WHEN i BETWEEN 1 AND 90 THEN lpad('0', 32, '0')::uuid END, 's', 'o', 'completed'"
+      " FROM generate_series(0, 91) AS i");
+  const Outcome path = Ask("many", {"critical-path", "1", "--width", "60"});
+  EXPECT_EQ(path.exit_code, 0) << path.err;
+  EXPECT_TRUE(Contains(path.out, "91.0 s in 91 segments")) << path.out;
+  EXPECT_TRUE(Contains(path.out, "not drawn: 41 shorter segments, 41.0 s in all")) << path.out;
+  EXPECT_TRUE(Contains(path.out, "longest of 2 roots")) << path.out;
+  EXPECT_LE(std::count(path.out.begin(), path.out.end(), '\n'), 60);
+}
+
+TEST_F(ProgramTest, NetworkShowsCallsAndClocks) {
+  const Outcome calls = Ask("filled", {"network", "2193", "--width", "140"});
+  EXPECT_EQ(calls.exit_code, 0) << calls.err;
+  for (const char* part :
+       {"2 calls between services", "runner.hybrid_router_call → router.inference_request",
+        "156.4 s", "5.0 s", "without span.kind: 2 calls"}) {
+    EXPECT_TRUE(Contains(calls.out, part)) << part << "\n" << calls.out;
+  }
+  EXPECT_FALSE(Contains(calls.out, "clock")) << calls.out;
+  const json answer = json::parse(Ask("filled", {"network", "2193", "--json"}).out);
+  EXPECT_EQ(answer["calls"].size(), 2U);
+  EXPECT_EQ(answer["spans"].size(), 5U);
+  EXPECT_EQ(answer["calls"][0]["network_ns"], 156'400'000'000);
+
+  ASSERT_TRUE(Server().RecreateDatabase("skewed").ok());
+  ASSERT_EQ(Ask("skewed", {"migrate"}).exit_code, 0);
+  Sql("skewed",
+      "INSERT INTO trace_spans (started_at, completed_at, execution_id, trace_id, span_id,"
+      " parent_span_id, service, operation, status) SELECT now() + a * interval '1 s',"
+      " now() + b * interval '1 s', 1, '00000000-0000-0000-0000-0000000000aa',"
+      " lpad(i::text, 32, '0')::uuid, lpad(p::text, 32, '0')::uuid, s, 'o', 'completed' FROM"
+      " (VALUES (1, NULL, 'a', 10, 20), (2, 1, 'b', 3, 9)) AS spans (i, p, s, a, b)");
+  const Outcome skewed = Ask("skewed", {"network", "1"});
+  EXPECT_TRUE(Contains(skewed.out, "the clock of b seems 9.0 s behind that of a")) << skewed.out;
+  EXPECT_TRUE(Contains(skewed.out, "-7.0 s")) << skewed.out;
+}
+
 TEST_F(ProgramTest, OpenSpansAreDrawnAndDropsSaid) {
   ASSERT_TRUE(Server().RecreateDatabase("opened").ok());
   ASSERT_EQ(Ask("opened", {"migrate"}).exit_code, 0);
@@ -156,7 +217,9 @@ TEST_F(ProgramTest, OpenSpansAreDrawnAndDropsSaid) {
   const std::pair<const char*, std::vector<const char*>> said[] = {
       {"waterfall", {"runner.execute_question", "open", "started"}},
       {"diagnose", {"never ended", "12 spans were dropped in its time"}},
-      {"root-cause", {"never ended"}}};
+      {"root-cause", {"never ended"}},
+      {"critical-path", {"runner.execute_question", "in 1 segment"}},
+      {"network", {"no calls between services"}}};
   for (const auto& [command, parts] : said) {
     const Outcome outcome = Ask("opened", {command, "7"});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -170,6 +233,7 @@ TEST_F(ProgramTest, JsonIsWhatSqlSays) {
   const std::pair<std::vector<std::string>, std::string> questions[] = {
       {{"diagnose", "2193", "--json"}, "diagnose_execution_trace(2193)"},
       {{"root-cause", "2193", "--json"}, "identify_root_cause(2193)"},
+      {{"critical-path", "2193", "--json"}, "trace_critical_path(2193)"},
       {{"similar", "2193", "--json"}, "find_similar_traces(2193, 5)"}};
   for (const auto& [arguments, call] : questions) {
     const Outcome outcome = Ask("filled", arguments);
@@ -193,7 +257,8 @@ TEST_F(ProgramTest, JsonIsWhatSqlSays) {
 }
 
 TEST_F(ProgramTest, UnknownExecutionIsOne) {
-  for (const char* command : {"waterfall", "diagnose", "root-cause", "similar"}) {
+  for (const char* command :
+       {"waterfall", "diagnose", "root-cause", "critical-path", "network", "similar"}) {
     for (const bool as_json : {false, true}) {
       std::vector<std::string> arguments = {command, "404"};
       if (as_json) arguments.push_back("--json");
@@ -206,7 +271,8 @@ TEST_F(ProgramTest, UnknownExecutionIsOne) {
 }
 
 TEST_F(ProgramTest, MissingSchemaIsThreeAndSaysMigrate) {
-  for (const char* command : {"waterfall", "diagnose", "root-cause", "similar"}) {
+  for (const char* command :
+       {"waterfall", "diagnose", "root-cause", "critical-path", "network", "similar"}) {
     const Outcome outcome = Ask("empty", {command, "2193"});
     EXPECT_EQ(outcome.exit_code, 3) << command;
     EXPECT_TRUE(Contains(outcome.err, "run: spanring migrate")) << outcome.err;

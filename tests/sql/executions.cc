@@ -15,11 +15,13 @@ pg::Parameter OrNull(const std::string& text) {
 }  // namespace
 
 std::unique_ptr<TestDatabase> ExecutionTest::database_;
+std::string ExecutionTest::second_zero_;
 
 void ExecutionTest::SetUp() {
   Database().Run(
       "TRUNCATE trace_spans, trace_writers, trace_batches, trace_open_spans, trace_drops,"
       " trace_rollups, trace_execution_summaries, trace_folded_days");
+  second_zero_ = Database().Value("SELECT date_trunc('second', now() - interval '1 hour')");
 }
 
 void ExecutionTest::Fold() {
@@ -32,17 +34,17 @@ void ExecutionTest::Write(std::int64_t execution_id, const std::vector<Span>& sp
   for (const Span& span : spans) {
     (void)Database().Rows(
         "INSERT INTO trace_spans (trace_id, span_id, parent_span_id, service, operation,"
-        " started_at, completed_at, status, error_type, error_message, execution_id)"
-        " VALUES ($1, $2, $3, $4, $5,"
-        " date_trunc('second', now() - interval '1 hour') + make_interval(secs => $6),"
-        " date_trunc('second', now() - interval '1 hour') + make_interval(secs => $7),"
-        " $8, $9, $10, $11)",
+        " started_at, completed_at, status, error_type, error_message, execution_id, metadata)"
+        " VALUES ($1, $2, $3, $4, $5, $13::timestamptz + make_interval(secs => $6),"
+        " $13::timestamptz + make_interval(secs => $7), $8, $9, $10, $11,"
+        " CASE WHEN $12 <> '' THEN jsonb_build_object('span.kind', $12::text) END)",
         {absl::StrFormat("00000000-0000-0000-0000-%012d", execution_id), SpanId(span.id),
          span.parent == 0 ? pg::Parameter() : SpanId(span.parent), span.service, span.operation,
          absl::StrFormat("%.6f", span.start_s),
          span.end_s ? pg::Parameter(absl::StrFormat("%.6f", *span.end_s)) : pg::Parameter(),
          span.end_s ? span.status : "started", OrNull(span.error_type), OrNull(span.error_message),
-         span.without_execution ? pg::Parameter() : std::to_string(execution_id)});
+         span.without_execution ? pg::Parameter() : std::to_string(execution_id), span.kind,
+         second_zero_});
   }
 }
 
@@ -51,13 +53,12 @@ void ExecutionTest::WriteOpen(std::int64_t execution_id, const Span& span,
   (void)Database().Rows(
       "INSERT INTO trace_open_spans (started_at, execution_id, trace_id, span_id, parent_span_id,"
       " writer_id, service, operation) VALUES"
-      " (date_trunc('second', now() - interval '1 hour') + make_interval(secs => $1), $2, $3, $4,"
-      " $5, $6, $7, $8)",
+      " ($9::timestamptz + make_interval(secs => $1), $2, $3, $4, $5, $6, $7, $8)",
       {absl::StrFormat("%.6f", span.start_s),
        span.without_execution ? pg::Parameter() : std::to_string(execution_id),
        absl::StrFormat("00000000-0000-0000-0000-%012d", execution_id), SpanId(span.id),
        span.parent == 0 ? pg::Parameter() : SpanId(span.parent), writer_id, span.service,
-       span.operation});
+       span.operation, second_zero_});
 }
 
 void ExecutionTest::WriteHistory(std::int64_t first_execution_id, int count,

@@ -32,6 +32,7 @@ struct Span {
   std::string error_type = "";
   std::string error_message = "";
   bool without_execution = false;  // the service did not know the execution's id
+  std::string kind = "";           // metadata's span.kind
 };
 
 // Rows of the answer, one column by name.
@@ -75,6 +76,7 @@ class ExecutionTest : public testing::Test {
 
  private:
   static std::unique_ptr<TestDatabase> database_;
+  static std::string second_zero_;  // the same for all that a test writes
 };
 
 // The execution that this project began with: the router was done after 82 s, the runner saw the

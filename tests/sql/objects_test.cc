@@ -162,7 +162,8 @@ TEST_F(Objects, ReadersThatAreReadOnlyMayAskEverything) {
   Write(1, Execution2193());
   Database().Run("BEGIN READ ONLY");
   for (const char* question :
-       {"trace_tree(1)", "trace_gaps(1)", "diagnose_execution_trace(1)", "identify_root_cause(1)",
+       {"trace_tree(1)", "trace_gaps(1)", "trace_critical_path(1)", "trace_network_times(1)",
+        "trace_clock_skew(1)", "diagnose_execution_trace(1)", "identify_root_cause(1)",
         "find_similar_traces(1)", "trace_spans_health", "trace_waterfall", "trace_partitions"}) {
     EXPECT_NO_THROW((void)Database().Rows(std::string("SELECT * FROM ") + question)) << question;
   }

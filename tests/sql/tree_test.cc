@@ -17,6 +17,13 @@ class Tree : public ExecutionTest {
     return Database().Value("SELECT " + column + " FROM trace_tree($1) WHERE operation = $2",
                             {std::to_string(execution_id), operation});
   }
+  // Kind, milliseconds, operations at both ends, seconds after the first span.
+  static std::vector<std::vector<std::string>> Gaps(int execution_id) {
+    return Database().Rows(
+        "SELECT kind, gap_ms, from_operation, to_operation, offset_ns / 1000000000"
+        " FROM trace_gaps($1)",
+        {std::to_string(execution_id)});
+  }
 };
 
 TEST_F(Tree, DepthFirstAndSiblingsByTime) {
@@ -78,8 +85,9 @@ TEST_F(Tree, TimesAtTheEndOfTheWorldAreHarmless) {
       " ('4714-11-24 00:00 BC', '294276-12-31 23:59', NULL),"
       " ('infinity', 'infinity', NULL), (now(), NULL, 9223372036854775807),"
       " (now(), now() - interval '1 s', NULL)) AS extreme (a, b, d)");
-  for (const char* function : {"trace_tree", "trace_gaps", "diagnose_execution_trace",
-                               "identify_root_cause", "find_similar_traces"}) {
+  for (const char* function :
+       {"trace_tree", "trace_gaps", "diagnose_execution_trace", "identify_root_cause",
+        "find_similar_traces", "trace_critical_path", "trace_clock_skew", "trace_network_times"}) {
     EXPECT_NO_THROW((void)Database().Rows(std::string("SELECT * FROM ") + function + "(1)"))
         << function;
   }
@@ -96,8 +104,57 @@ TEST_F(Tree, TenThousandSpansAndDepthOfAThousand) {
       " now() + interval '1 minute', 'completed', 1 FROM generate_series(1, 10000) AS i");
   EXPECT_EQ(Database().Value("SELECT count(*) || ',' || max(depth) FROM trace_tree(1)"),
             "10000,1000");
-  EXPECT_NO_THROW((void)Database().Rows("SELECT * FROM diagnose_execution_trace(1)"));
-  EXPECT_NO_THROW((void)Database().Rows("SELECT * FROM identify_root_cause(1)"));
+  for (const char* function : {"trace_gaps", "trace_clock_skew", "trace_network_times",
+                               "diagnose_execution_trace", "identify_root_cause"}) {
+    EXPECT_NO_THROW((void)Database().Rows(std::string("SELECT * FROM ") + function + "(1)"))
+        << function;
+  }
+}
+
+TEST_F(Tree, ZeroLengthSpansAreKeptAndPartTheGapAroundThem) {
+  Write(1, {{1, 0, "s", "a", 0, 8},
+            {2, 1, "t", "instant", 3, 3},
+            {3, 2, "t", "below", 3, 3},
+            {4, 1, "t", "last", 8, 8},
+            {5, 0, "s", "e", 9, 9},
+            {6, 5, "s", "f", 9, 9}});
+  EXPECT_EQ(Order(1), "a -instant --below -last e -f");
+  EXPECT_EQ(Database().Value("SELECT string_agg(operation || self_time_ns / 1000000000, ' '"
+                             " ORDER BY row_order) FROM trace_tree(1)"),
+            "a8 instant0 below0 last0 e0 f0");
+  const std::vector<std::vector<std::string>> expected = {
+      {"lead", "3000", "a", "instant", "0"},
+      {"between", "5000", "instant", "last", "3"},
+      {"between", "1000", "a", "e", "8"}};
+  EXPECT_EQ(Gaps(1), expected);
+}
+
+TEST_F(Tree, GapsNeverLeaveTheirParent) {
+  // Both children lie outside: one before the parent, one after it.
+  Write(1, {{1, 0, "s", "a", 10, 20},
+            {2, 1, "t", "before", 2, 4},
+            {3, 1, "t", "b", 12, 14},
+            {4, 1, "t", "after", 23, 25}});
+  EXPECT_EQ(Of(1, "a", "self_time_ns"), "8000000000");
+  EXPECT_EQ(Of(1, "before", "gap_before_ns"), "0");
+  // Positions are after the first span, which is `before`.
+  const std::vector<std::vector<std::string>> expected = {{"lead", "2000", "a", "b", "8"},
+                                                          {"between", "6000", "b", "after", "12"},
+                                                          {"overflow", "5000", "after", "a", "18"}};
+  EXPECT_EQ(Gaps(1), expected);
+}
+
+TEST_F(Tree, GapsOfOpenSpansCyclesAndDuplicateIds) {
+  Write(1, {{1, 3, "s", "a", 0, 9},
+            {2, 1, "t", "b", 1, 5},
+            {3, 2, "s", "c", 2, kNeverEnded},
+            {2, 1, "t", "b2", 7, 8}});
+  // No time below an open span is known to be idle, and nothing overflows into one.
+  const std::vector<std::vector<std::string>> expected = {{"lead", "1000", "a", "b", "0"},
+                                                          {"lead", "1000", "b", "c", "1"},
+                                                          {"between", "2000", "b", "b2", "5"},
+                                                          {"tail", "1000", "b2", "a", "8"}};
+  EXPECT_EQ(Gaps(1), expected);
 }
 
 TEST_F(Tree, GapsHaveTheirKindAndBothEnds) {

@@ -6,7 +6,8 @@
 --   tail      from the end of the last child to the parent's end
 --   overflow  not a gap: the time by which a child outlives its parent
 --
--- Between roots, which have no parent, there is only "between".
+-- Between roots, which have no parent, there is only "between". A gap in front of a child that
+-- starts after its parent's end lasts until that end.
 CREATE OR REPLACE FUNCTION trace_gaps(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     kind text,
@@ -43,11 +44,14 @@ BEGIN
     ),
     gaps AS (
         SELECT
-            CASE WHEN gap_before_row = parent_row THEN 'lead' ELSE 'between' END AS kind,
-            gap_before_row AS from_row, row_order AS to_row, parent_row,
-            offset_ns - gap_before_ns AS offset_ns, gap_before_ns AS gap_ns
+            CASE WHEN tree.gap_before_row = tree.parent_row THEN 'lead' ELSE 'between' END AS kind,
+            tree.gap_before_row AS from_row, tree.row_order AS to_row, tree.parent_row,
+            least(tree.offset_ns, above.offset_ns + above.duration_ns) - tree.gap_before_ns
+                AS offset_ns,
+            tree.gap_before_ns AS gap_ns
         FROM tree
-        WHERE gap_before_ns > 0 AND gap_before_row IS NOT NULL
+        LEFT JOIN tree AS above ON above.row_order = tree.parent_row
+        WHERE tree.gap_before_ns > 0 AND tree.gap_before_row IS NOT NULL
         UNION ALL
         SELECT
             'tail', tail_gap_row, row_order, row_order,

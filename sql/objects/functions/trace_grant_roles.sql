@@ -57,8 +57,10 @@ BEGIN
         END LOOP;
         FOREACH v_object IN ARRAY ARRAY[
             'diagnose_execution_trace', 'find_similar_traces', 'identify_root_cause',
-            'trace_baselines', 'trace_bucket', 'trace_bucket_ns', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
-            'trace_message_kind', 'trace_seconds', 'trace_time_range', 'trace_tree'
+            'trace_baselines', 'trace_bucket', 'trace_bucket_ns', 'trace_clock_skew',
+            'trace_critical_path', 'trace_error_kind', 'trace_gaps', 'trace_label', 'trace_limits',
+            'trace_message_kind', 'trace_network_times', 'trace_seconds', 'trace_time_range',
+            'trace_tree'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

@@ -116,10 +116,13 @@ BEGIN
         RETURN;
     END IF;
 
-    -- 1. Positions, and each span's parent: the first span of the trace that has the id.
+    -- 1. Positions, and each span's parent: the first span of the trace that has the id. Zipkin
+    --    gives both ends of a call one id: there the server's end is the client's child, and the
+    --    parent of what lies below.
     WITH spans AS MATERIALIZED (
         SELECT
             n::integer, trace_id, span_id, parent_span_id, execution_id,
+            lower(metadata ->> 'span.kind') AS kind,
             hashtextextended(service || chr(31) || operation, 0) AS name_hash,
             extract(epoch FROM started_at) * 1e6 - v_first_us AS start_us,
             CASE
@@ -134,19 +137,39 @@ BEGIN
             duration_ms, status, job_id, execution_id, model_id, region, metadata, error_message,
             duration_ns, error_type, created_at, n)
     ),
+    ids AS (
+        SELECT
+            trace_id, span_id,
+            min(n) AS first,
+            min(n) FILTER (WHERE kind = 'client') AS client,
+            min(n) FILTER (WHERE kind = 'server') AS server
+        FROM spans
+        GROUP BY trace_id, span_id
+    ),
     owners AS (
-        SELECT trace_id, span_id, min(n) AS n FROM spans GROUP BY trace_id, span_id
+        SELECT
+            trace_id, span_id, client,
+            CASE WHEN client IS NOT NULL THEN server END AS server,
+            coalesce(CASE WHEN client IS NOT NULL THEN server END, first) AS n
+        FROM ids
     )
     SELECT
         array_agg(least(greatest(start_us, -c_never), c_never)::bigint ORDER BY spans.n),
         array_agg(least(greatest(start_us, end_us, -c_never), c_never)::bigint ORDER BY spans.n),
         array_agg(execution_id ORDER BY spans.n),
         array_agg(name_hash ORDER BY spans.n),
-        array_agg(CASE WHEN owners.n <> spans.n THEN owners.n ELSE 0 END ORDER BY spans.n)
+        array_agg(
+            CASE
+                WHEN calls.n IS NOT NULL THEN calls.client
+                WHEN owners.n <> spans.n THEN owners.n
+                ELSE 0
+            END
+            ORDER BY spans.n)
     INTO v_start, v_end, v_execution, v_name_hash, v_parent
     FROM spans
     LEFT JOIN owners
-        ON owners.trace_id = spans.trace_id AND owners.span_id = spans.parent_span_id;
+        ON owners.trace_id = spans.trace_id AND owners.span_id = spans.parent_span_id
+    LEFT JOIN owners AS calls ON calls.server = spans.n;
 
     -- 2. A cycle of parents is cut at its first span, which becomes a root. Each walk upwards
     --    marks what it passes, and stops at a mark: its own means a cycle.
