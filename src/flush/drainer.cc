@@ -203,12 +203,7 @@ bool Drainer::GiveBackMemory(bool idle) {
 void Drainer::Keep(const ring::RecordHeader* record) {
   try {
     Batch* batch = refused_ ? nullptr : journal_->Open();
-    while (batch == nullptr && !refused_ && journal_->drop_oldest()) {
-      Batch* oldest = journal_->Take(/*first=*/false);
-      if (oldest == nullptr) break;
-      const std::uint32_t rows = oldest->rows;
-      if (!journal_->Discard(oldest)) break;
-      counters_->CountDropped(DropReason::kJournalFull, rows);
+    while (batch == nullptr && !refused_ && journal_->drop_oldest() && DropOldest()) {
       batch = journal_->Open();
     }
     if (batch == nullptr) {
@@ -227,6 +222,21 @@ void Drainer::Keep(const ring::RecordHeader* record) {
   } catch (const std::bad_alloc&) {
     ++spans_without_memory_;
   }
+}
+
+// The spans that it would have closed are open no more all the same: a later batch says so.
+bool Drainer::DropOldest() {
+  Batch* oldest = journal_->TakeOldest();
+  if (oldest == nullptr) return false;
+  const std::uint32_t rows = oldest->rows;
+  const std::vector<SpanKey> closed = oldest->closed;
+  if (!journal_->Discard(oldest)) return false;
+  counters_->CountDropped(DropReason::kJournalFull, rows);
+  if (!closed.empty()) {
+    std::vector<SpanKey>& later = journal_->OpenForClosed()->closed;
+    later.insert(later.end(), closed.begin(), closed.end());
+  }
+  return true;
 }
 
 bool Drainer::BatchIsFull() const {

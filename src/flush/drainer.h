@@ -74,6 +74,7 @@ class Drainer {
   bool GiveBackMemory(bool idle);
   void Keep(const ring::RecordHeader* record);
   bool SealIsDue() const;
+  bool DropOldest();
   bool BatchIsFull() const;
   void Seal();
   void LookAtOpenSpans();

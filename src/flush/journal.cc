@@ -38,6 +38,28 @@ FileName NameOf(std::uint64_t sequence) noexcept {
 
 }  // namespace
 
+// While it lives, the drainer waits for the disk.
+class Journal::DiskWait {
+ public:
+  // relaxed, both: whoever asks is content with a moment ago.
+  explicit DiskWait(Journal* journal) noexcept : journal_(journal) {
+    journal_->disk_since_ns_.store(platform::ClockNanoseconds(CLOCK_MONOTONIC),
+                                   std::memory_order_relaxed);
+  }
+  ~DiskWait() { journal_->disk_since_ns_.store(0, std::memory_order_relaxed); }
+  DiskWait(const DiskWait&) = delete;
+  DiskWait& operator=(const DiskWait&) = delete;
+
+ private:
+  Journal* const journal_;
+};
+
+std::int64_t Journal::DiskWaitNs() const noexcept {
+  // relaxed: as above.
+  const std::int64_t since = disk_since_ns_.load(std::memory_order_relaxed);
+  return since == 0 ? 0 : platform::ClockNanoseconds(CLOCK_MONOTONIC) - since;
+}
+
 Journal::Journal(const JournalOptions& options)
     : options_(options), next_sequence_(options.next_sequence), shippers_(options.shippers) {}
 
@@ -50,7 +72,8 @@ Journal::~Journal() {
 }
 
 void Journal::Begin() {
-  if (!OpenFolder() || !options_.adopts) return;
+  const DiskWait wait(this);
+  if (!OpenFolder()) return;
   const auto names = platform::NamesIn(folder());
   if (!names.ok()) return;
   for (const std::string& name : *names) {
@@ -65,6 +88,9 @@ void Journal::Begin() {
     batch->rows_on_disk = segment->rows;
     batch->on_disk = true;
     batch->in_memory = false;
+    // Which of them were reported the journal before this one knew.
+    batch->closed =
+        MaybeReported({reinterpret_cast<const char*>(segment->data.data()), segment->data.size()});
     next_sequence_ = std::max(next_sequence_, sequence + 1);
     // relaxed: as said at bytes_.
     bytes_.fetch_add(batch->bytes, std::memory_order_relaxed);
@@ -127,6 +153,7 @@ void Journal::OpenSegment() {
   open_->rows_on_disk = 0;
   open_->on_disk = false;
   open_->in_memory = true;
+  const DiskWait wait(this);
   if (!OpenFolder() || open_->opened_ns < try_disk_again_ns_) return;
   auto made = SegmentWriter::Create(folder(), options_.writer, open_->sequence);
   if (!made.ok()) return DiskFailed(made.status());
@@ -166,6 +193,7 @@ void Journal::Commit(const std::vector<RingPosition>& positions) noexcept {
         reinterpret_cast<const char*>(open_->data.data()) + committed_bytes_,
         open_->data.size() - committed_bytes_);
     absl::Status status;
+    const DiskWait wait(this);
     try {
       status = segment_->Append(rows, open_->rows - committed_rows_, positions);
     } catch (const std::bad_alloc&) {
@@ -225,6 +253,11 @@ Batch* Journal::Take(bool first) noexcept {
   return sealed_.try_dequeue(batch) ? batch : nullptr;
 }
 
+Batch* Journal::TakeOldest() noexcept {
+  Batch* batch = nullptr;
+  return sealed_.try_dequeue(batch) || ordered_.try_dequeue(batch) ? batch : nullptr;
+}
+
 absl::Status Journal::Load(Batch* batch) {
   if (batch->in_memory) return absl::OkStatus();
   const std::uint32_t rows = batch->rows;
@@ -272,7 +305,11 @@ void Journal::Done(Batch* batch) noexcept {
   // relaxed: as above.
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   std::unique_ptr<Batch> keeper(batch);
-  if (batch->data.capacity() > kMostBytesKept) return;
+  // A backlog has more of them than will be wanted again.
+  if (batch->data.capacity() > kMostBytesKept ||
+      emptied_.size_approx() >= static_cast<std::size_t>(options_.shippers) + 2) {
+    return;
+  }
   std::vector<std::uint8_t> data = std::move(batch->data);
   data.clear();
   *batch = Batch{};

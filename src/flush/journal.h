@@ -20,15 +20,11 @@
 
 #include "absl/status/status.h"
 #include "concurrentqueue/concurrentqueue.h"
+#include "flush/row_reader.h"
 #include "flush/segment.h"
 #include "ring/control.h"
 
 namespace spanring::flush {
-
-struct SpanKey {
-  TraceId trace_id;
-  SpanId span_id;
-};
 
 // Rows in PostgreSQL's binary COPY format, without the header and the trailer of the stream.
 struct Batch {
@@ -62,7 +58,6 @@ struct JournalOptions {
   // drainer, on which a slow disk may keep it waiting, and again after a failure. None: memory
   // only.
   std::function<absl::StatusOr<int>()> open_folder = {};
-  bool adopts = true;                    // What an earlier journal left in the folder.
   ring::ControlData* control = nullptr;  // Learns the sequences.
 };
 
@@ -92,6 +87,8 @@ class Journal {
   // Hands the open batch, which is committed, to the shippers; nothing when it is empty. May throw
   // std::bad_alloc.
   void Seal();
+  // A sealed batch to drop: the oldest of those that no other depends on, or else the oldest.
+  Batch* TakeOldest() noexcept;
   const Batch* open() const noexcept { return open_; }
   // The sequence that the next batch will have.
   std::uint64_t next_sequence() const noexcept { return next_sequence_; }
@@ -121,10 +118,13 @@ class Journal {
   bool WaitUntilDone(std::uint64_t sequence, Deadline deadline);
   // Rows that are safe on disk, and not done with.
   std::uint64_t rows_on_disk();
+  // How long the drainer has been waiting for the disk; 0 when it is not.
+  std::int64_t DiskWaitNs() const noexcept;
 
  private:
   // acquire: pairs with the release in OpenFolder. -1: there is none yet.
   int folder() const noexcept { return folder_.load(std::memory_order_acquire); }
+  class DiskWait;
   bool OpenFolder();
   bool HasRoom() const noexcept;
   void OpenSegment();
@@ -138,6 +138,8 @@ class Journal {
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> bytes_in_memory_{0};
   std::atomic<std::uint64_t> waiting_{0};
+  // CLOCK_MONOTONIC when the drainer turned to the disk; 0: it has not.
+  std::atomic<std::int64_t> disk_since_ns_{0};
   moodycamel::ConcurrentQueue<Batch*> sealed_;
   moodycamel::ConcurrentQueue<Batch*> ordered_;
   moodycamel::ConcurrentQueue<Batch*> emptied_;

@@ -98,4 +98,14 @@ bool ReadRow(std::string_view* rows, RowView* row) noexcept {
   return true;
 }
 
+std::vector<SpanKey> MaybeReported(std::string_view rows) {
+  constexpr std::int64_t kShortestReportedNs = 100'000'000;  // The least of open_span_ms.
+  std::vector<SpanKey> keys;
+  RowView row;
+  while (ReadRow(&rows, &row)) {
+    if (row.duration_ns >= kShortestReportedNs) keys.push_back({row.trace_id, row.span_id});
+  }
+  return keys;
+}
+
 }  // namespace spanring::flush

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "spanring/id.h"
 
@@ -32,5 +33,13 @@ struct RowView {
 
 // Takes the first row off `rows`.
 bool ReadRow(std::string_view* rows, RowView* row) noexcept;
+
+struct SpanKey {
+  TraceId trace_id;
+  SpanId span_id;
+};
+
+// The spans in `rows` that lasted long enough for their writer to have reported them as open.
+std::vector<SpanKey> MaybeReported(std::string_view rows);
 
 }  // namespace spanring::flush

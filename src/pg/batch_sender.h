@@ -38,6 +38,8 @@ class BatchSender {
     bool settled() const { return failure.ok() || failure.kind == FailureKind::kAlreadyThere; }
   };
   Result Send(const flush::Batch& batch);
+  // What a batch that is given up would have closed.
+  Failure Close(const flush::Batch& batch) { return Run(CloseStatement(batch)); }
   // Statements without rows, as one transaction.
   Failure Run(const std::string& sql) { return session_->Send(Limits() + sql, {}, InTime()); }
   // Who the writer is, for trace_writers.

@@ -49,6 +49,8 @@ std::string TargetOf(const std::string& conninfo) {
   std::string name;
   std::string user;
   std::string service;
+  // Whatever such a string means, a password may stand anywhere in it.
+  if (!FaultOf(conninfo).empty()) return "not a valid connection string";
   if (conninfo.find('=') == std::string::npos && conninfo.find("://") == std::string::npos) {
     name = conninfo;
   } else if (PQconninfoOption* options = PQconninfoParse(conninfo.c_str(), nullptr)) {

@@ -266,6 +266,9 @@ void Shipper::Ship() {
 
 // Its rows are refused for good.
 void Shipper::GiveUpBatch() {
+  if (!batch_->closed.empty()) {
+    if (const Failure failure = sender_.Close(*batch_); !failure.ok()) Report(failure);
+  }
   const std::lock_guard lock(mutex_);
   if (given_up_) return;
   const std::uint32_t rows = batch_->rows;

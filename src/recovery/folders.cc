@@ -131,11 +131,7 @@ absl::StatusOr<Folder> MakeFolder(const std::string& root_path, const TraceId& w
   if (!fd.ok()) return fd.status();
   folder.fd = std::move(*fd);
   absl::Status status = Lock(folder, /*create=*/true);
-  if (status.ok()) {
-    const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerName, /*create=*/true);
-    const std::string text = ToText(owner);
-    status = file.ok() ? platform::WriteFile(*file, text.data(), text.size(), 0) : file.status();
-  }
+  if (status.ok()) status = WriteOwner(folder, owner);
   if (status.ok() &&
       renameat(folder.root.get(), name.c_str(), folder.root.get(), folder.name.c_str()) != 0) {
     status = absl::UnavailableError(
@@ -170,6 +166,21 @@ Owner ReadOwner(const Folder& folder) {
   const auto bytes = platform::ReadFile(*file, kMostOwnerBytes);
   if (!bytes.ok()) return {};
   return OwnerFromText({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+}
+
+absl::Status WriteOwner(const Folder& folder, const Owner& owner) {
+  constexpr char kOwnerNew[] = "owner.new";
+  const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerNew, /*create=*/true);
+  if (!file.ok()) return file.status();
+  const std::string text = ToText(owner);
+  absl::Status status = platform::WriteFile(*file, text.data(), text.size(), 0);
+  if (status.ok() && ftruncate(file->get(), static_cast<off_t>(text.size())) == 0 &&
+      renameat(folder.fd.get(), kOwnerNew, folder.fd.get(), kOwnerName) == 0) {
+    return status;
+  }
+  return status.ok() ? absl::UnavailableError(
+                           absl::StrCat("cannot write an owner's file: ", std::strerror(errno)))
+                     : status;
 }
 
 void RemoveFiles(const Folder& folder) noexcept {

@@ -51,6 +51,8 @@ struct Folder {
 // somebody else has taken it.
 [[nodiscard]] absl::StatusOr<Folder> TakeFolder(const std::string& root, const TraceId& writer);
 [[nodiscard]] Owner ReadOwner(const Folder& folder);
+// A reader finds the old one or the new one.
+[[nodiscard]] absl::Status WriteOwner(const Folder& folder, const Owner& owner);
 // With all that is in it. The lock is held on: who waits for it finds that it is gone.
 void RemoveFiles(const Folder& folder) noexcept;
 

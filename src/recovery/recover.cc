@@ -41,16 +41,6 @@ absl::StatusOr<std::optional<WriterImage>> ImageIn(const Folder& rings) {
   return std::optional<WriterImage>(std::move(*image));
 }
 
-// The spans of a batch that may have been reported as open: those that took long.
-void AddClosed(flush::Batch* batch) {
-  constexpr std::int64_t kLongNs = 1'000'000'000;
-  std::string_view rest(reinterpret_cast<const char*>(batch->data.data()), batch->data.size());
-  flush::RowView row;
-  for (std::uint32_t i = 0; i < batch->rows && flush::ReadRow(&rest, &row); ++i) {
-    if (row.duration_ns >= kLongNs) batch->closed.push_back({row.trace_id, row.span_id});
-  }
-}
-
 }  // namespace
 
 Recovery::Recovery(const Options& options, bool all)
@@ -242,7 +232,8 @@ absl::Status Recovery::DeliverSegments(const Claim& claim,
       batch.sequence = sequence;
       batch.rows = segment->rows;
       batch.data = std::move(segment->data);
-      AddClosed(&batch);
+      batch.closed = flush::MaybeReported(
+          {reinterpret_cast<const char*>(batch.data.data()), batch.data.size()});
       if (absl::Status status = Send(batch, sender, recovered); !status.ok()) return status;
       recovered->from_journal += batch.rows;
     }
@@ -261,7 +252,8 @@ absl::Status Recovery::DeliverImage(const WriterImage& image, pg::BatchSender* s
   absl::Status status;
   const auto send = [&] {
     if (batch.rows == 0) return;
-    AddClosed(&batch);
+    batch.closed =
+        flush::MaybeReported({reinterpret_cast<const char*>(batch.data.data()), batch.data.size()});
     status = Send(batch, sender, recovered);
     batch.sequence += 1;
     batch.rows = 0;

@@ -60,8 +60,6 @@ Runtime::Way::Way(const Options& options, Runtime* runtime)
                .shippers = static_cast<int>(options.shippers),
                .writer = runtime->writer_id_,
                .open_folder = runtime->JournalOpener(options),
-               // What was meant for another database stays for who goes there.
-               .adopts = pg::TargetOf(options.database_url) == runtime->owner_.target,
                .control = runtime->control_}),
       drainer(
           {.batch_rows = options.batch_rows,
@@ -173,13 +171,11 @@ void Runtime::LookAround(const Options& options) {
     if (std::exchange(way->in_upkeep, true)) return;
   }
   StartThread("spanring-upkeep", [way, has_orphans, maintains] {
-    if (has_orphans) RecoverOthers(*way);
-    if (maintains) {
-      const absl::Status status = way->recovery.Maintain();
-      if (!status.ok() && !absl::IsCancelled(status)) {
-        base::LogError(absl::StrCat("trace_maintain() failed, and is tried again tomorrow: ",
-                                    status.message()));
-      }
+    try {
+      if (has_orphans) RecoverOthers(*way);
+      if (maintains) Maintain(*way);
+    } catch (const std::exception& e) {  // Our own spans go on.
+      base::LogError(absl::StrCat("upkeep of the database failed: ", e.what()));
     }
     const std::lock_guard lock(way->mutex);
     way->in_upkeep = false;
@@ -197,6 +193,14 @@ bool Runtime::MaintenanceIsDue(Way& way) {
   return true;
 }
 
+void Runtime::Maintain(Way& way) {
+  const absl::Status status = way.recovery.Maintain();
+  if (!status.ok() && !absl::IsCancelled(status)) {
+    base::LogError(
+        absl::StrCat("trace_maintain() failed, and is tried again tomorrow: ", status.message()));
+  }
+}
+
 void Runtime::RecoverOthers(Way& way) {
   std::uint64_t spans = 0;
   for (const recovery::Recovered& one : way.recovery.Run()) {
@@ -212,6 +216,13 @@ void Runtime::RecoverOthers(Way& way) {
 }
 
 void Runtime::LeaveAtExit() noexcept {
+  if (control_ != nullptr) {
+    // relaxed: as said at ControlData.
+    control_->left_in_order.store(1, std::memory_order_relaxed);
+  }
+  // A drainer that is still under way is held up by the disk, which would hold us up too.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || !LastHasEnded()) return;
   const Stats stats = GetStats();
   // acquire: pairs with the release in Shutdown.
   if (stats.journalled == 0 && stats.open == 0 &&
@@ -219,9 +230,6 @@ void Runtime::LeaveAtExit() noexcept {
     // Still open, and locked: threads may go on.
     recovery::RemoveFiles(ring_folder_);
     recovery::RemoveFiles(journal_folder_);
-  } else if (control_ != nullptr) {
-    // relaxed: as said at ControlData.
-    control_->left_in_order.store(1, std::memory_order_relaxed);
   }
 }
 
@@ -234,6 +242,29 @@ bool Runtime::LastHasEnded() {
   return true;
 }
 
+// A folder is for one database. Requires mutex_, and that no drainer runs.
+absl::Status Runtime::GoTo(const std::string& target) {
+  if (target == owner_.target) return absl::OkStatus();
+  if (journal_folder_.fd) {
+    const auto names = platform::NamesIn(journal_folder_.fd.get());
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
+      if (flush::SequenceOf(name) == 0) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("spans for ", owner_.target,
+                       " still wait in the journal; Start towards it, "
+                       "and Flush, before this process traces to ",
+                       target));
+    }
+  }
+  owner_.target = target;
+  for (const recovery::Folder* folder : {&ring_folder_, &journal_folder_}) {
+    if (!folder->fd) continue;
+    if (absl::Status status = recovery::WriteOwner(*folder, owner_); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Runtime::Start(const Options& options) {
   // Never waited for: the caller holds up forks and first spans meanwhile.
   const std::unique_lock lock(mutex_, std::try_to_lock);
@@ -243,6 +274,7 @@ absl::Status Runtime::Start(const Options& options) {
     return absl::UnavailableError("the drainer of the last run has not ended; try again");
   }
   base::ConfigureLog(options);
+  if (absl::Status status = GoTo(pg::TargetOf(options.database_url)); !status.ok()) return status;
   try {
     auto way = std::make_shared<Way>(options, this);
     StartThread("spanring-drain", [way] { way->drainer.Run(); });
@@ -297,8 +329,7 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   }
   if (way == nullptr) return absl::OkStatus();
   way->drainer.Stop();
-  // The drainer waits for nobody, so a deadline of zero is no reason to leave the rings unread.
-  way->drainer.WaitUntilEnded(std::max(deadline, Clock::now() + std::chrono::seconds(5)));
+  WaitForDrainer(*way, deadline);
   way->recovery.Abort();
   const bool delivered = WaitForShippers(*way, deadline);
   if (!delivered) StopShippers(*way);
@@ -317,6 +348,17 @@ absl::Status Runtime::Shutdown(absl::Duration timeout) {
   const absl::Status status = Undelivered(*way, delivered);
   static_cast<void>(LastHasEnded());  // Frees the journal now, if it can be.
   return status;
+}
+
+// The drainer waits for nobody but the disk, so a deadline of zero is no reason to leave the rings
+// unread; a disk that has stalled is one.
+void Runtime::WaitForDrainer(Way& way, pg::Deadline deadline) {
+  constexpr std::int64_t kStalledNs = 100'000'000;
+  const auto last = std::max(deadline, Clock::now() + std::chrono::seconds(5));
+  while (!way.drainer.WaitUntilEnded(Clock::now() + std::chrono::milliseconds(20))) {
+    const auto now = Clock::now();
+    if (now >= last || (now >= deadline && way.journal.DiskWaitNs() > kStalledNs)) return;
+  }
 }
 
 // The first comes last: it stores the counts when the others are done.

@@ -73,6 +73,9 @@ class Runtime {
   void LookAround(const Options& options);
   bool MaintenanceIsDue(Way& way);
   static void RecoverOthers(Way& way);
+  static void Maintain(Way& way);
+  absl::Status GoTo(const std::string& target);
+  static void WaitForDrainer(Way& way, pg::Deadline deadline);
   static bool WaitForShippers(Way& way, pg::Deadline deadline);
   static void StopShippers(Way& way);
   absl::Status Undelivered(Way& way, bool delivered);

@@ -198,7 +198,9 @@ TEST(Files, AJournalLargerThanMemoryIsReadBackFromDisk) {
       NumberOf(connection.get(), "SELECT count(*) - count(DISTINCT span_id) FROM trace_spans"), 0);
 }
 
-TEST(Files, OldestAreDroppedWhereThatIsTheWish) {
+// Batches with spans that were reported as open are bound to an order: they are dropped like
+// others.
+void OldestAreDropped(bool with_reported_spans) {
   dev::TemporaryServer server = OwnServer();
   Migrate(server->conninfo());
   ASSERT_TRUE(server->Stop().ok());
@@ -207,11 +209,17 @@ TEST(Files, OldestAreDroppedWhereThatIsTheWish) {
   options.journal_bytes = 1 << 20;
   options.journal_drops_oldest = true;
   options.batch_rows = 100;
+  options.ring_bytes = 16 << 20;
+  options.open_span_ms = with_reported_spans ? 100 : 0;
   TracedChild child(options, [&](Tracer& tracer, Shared shared, const Say& say) -> int {
+    Span open = tracer.StartSpan("fault", "long");
     for (int n = 0; n < 20'000; ++n) {
       tracer.StartSpan("fault", "step", {{"n", n}}).Complete();
-      if (n % 1000 == 0) usleep(5000);
+      if (n % 1000 != 0) continue;
+      usleep(with_reported_spans ? 200'000 : 5000);
+      open = tracer.StartSpan("fault", "long");
     }
+    open.Complete();
     usleep(300'000);
     say();
     while (*const_cast<volatile std::uint64_t*>(shared) == 0) usleep(1000);
@@ -229,8 +237,90 @@ TEST(Files, OldestAreDroppedWhereThatIsTheWish) {
   EXPECT_EQ(NumberOf(connection.get(),
                      "SELECT (drops->>'journal_full')::int +"
                      " (SELECT count(*) FROM trace_spans) FROM trace_writers"),
-            20'000);
+            20'021);
+  EXPECT_EQ(NumberOf(connection.get(), "SELECT count(*) FROM trace_open_spans"), 0);
 }
+
+// Waits until the other side has come so far.
+void AwaitStep(Shared shared, std::uint64_t step) {
+  while (*const_cast<volatile std::uint64_t*>(shared) < step) usleep(1000);
+}
+void Step(Shared shared, std::uint64_t step) {
+  *const_cast<volatile std::uint64_t*>(shared) = step;
+}
+
+TEST(Files, AProcessGoesToAnotherDatabaseWhenNothingWaitsForTheFirst) {
+  const TestDatabase second;
+  dev::TemporaryServer server = OwnServer();
+  Migrate(server->conninfo());
+  ASSERT_TRUE(server->Stop().ok());
+  const WriterFolders folders;
+  const Options options = folders.OptionsFor(server->conninfo());
+  const Options other = folders.OptionsFor(second.conninfo());
+  TracedChild child(options, [&](Tracer& tracer, Shared shared, const Say& say) -> int {
+    for (int n = 0; n < 700; ++n) tracer.StartSpan("fault", "first").Complete();
+    tracer.Shutdown(absl::Milliseconds(300)).IgnoreError();
+    if (Tracer::Start(other).code() != absl::StatusCode::kFailedPrecondition) return 1;
+    say();
+    AwaitStep(shared, 1);
+    if (!Tracer::Start(options).ok() || !tracer.Shutdown(absl::Seconds(60)).ok()) return 2;
+    if (!Tracer::Start(other).ok()) return 3;
+    for (int n = 0; n < 50; ++n) tracer.StartSpan("fault", "second").Complete();
+    if (!tracer.Flush(absl::Seconds(60)).ok()) return 4;
+    for (int n = 0; n < 5; ++n) tracer.StartSpan("fault", "left").Complete();
+    usleep(300'000);
+    raise(SIGKILL);
+    return 5;
+  });
+  child.Await();
+  ASSERT_TRUE(server->Start().ok());
+  Step(child.shared(), 1);
+  EXPECT_EQ(child.Join(), 1000 + SIGKILL);
+  const pg::Connection first = ConnectTo(server->conninfo());
+  EXPECT_EQ(NumberOf(first.get(), "SELECT count(*) FROM trace_spans"), 700);
+  EXPECT_EQ(RecoverAll(options).from_journal, 0U) << "what is left is the other database's";
+  RecoverAll(other);
+  EXPECT_EQ(second.Value("SELECT count(*) FROM trace_spans"), "55");
+  EXPECT_EQ(folders.Left(), 0U);
+}
+
+TEST(Files, ASpanThatEndsBetweenTwoRunsIsOpenNoMore) {
+  dev::TemporaryServer server = OwnServer();
+  Migrate(server->conninfo());
+  const WriterFolders folders;
+  Options options = folders.OptionsFor(server->conninfo());
+  options.open_span_ms = 100;
+  TracedChild child(options, [&](Tracer& tracer, Shared shared, const Say& say) -> int {
+    Span span = tracer.StartSpan("fault", "wait");
+    say();
+    AwaitStep(shared, 1);
+    span.Complete();
+    tracer.Shutdown(absl::Milliseconds(300)).IgnoreError();
+    Step(shared, 2);
+    AwaitStep(shared, 3);
+    if (!Tracer::Start(options).ok()) return 1;
+    return tracer.Shutdown(absl::Seconds(60)).ok() ? 0 : 2;
+  });
+  child.Await();
+  {
+    const pg::Connection connection = ConnectTo(server->conninfo());
+    ASSERT_TRUE(Eventually(
+        [&] { return NumberOf(connection.get(), "SELECT count(*) FROM trace_open_spans") == 1; }));
+  }
+  ASSERT_TRUE(server->Stop().ok());
+  Step(child.shared(), 1);
+  AwaitStep(child.shared(), 2);
+  ASSERT_TRUE(server->Start().ok());
+  Step(child.shared(), 3);
+  EXPECT_EQ(child.Join(), 0);
+  const pg::Connection connection = ConnectTo(server->conninfo());
+  EXPECT_EQ(ValueOf(connection.get(), "SELECT string_agg(status, ',') FROM trace_waterfall"),
+            "completed");
+}
+
+TEST(Files, OldestAreDroppedWhereThatIsTheWish) { OldestAreDropped(false); }
+
+TEST(Files, OldestAreDroppedThoughTheyCloseSpans) { OldestAreDropped(true); }
 
 // The parent's spans lie in memory that is shared through a file: a child must not write there.
 TEST(Files, AForkedChildChangesNothingOfItsParentsSpans) {

@@ -1,8 +1,11 @@
 #include "flush/journal.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <set>
+
+#include "runtime/sanitizers.h"
 
 namespace spanring::flush {
 namespace {
@@ -43,6 +46,37 @@ TEST(Journal, BatchesComeOutInOrderWithTheirSequences) {
   EXPECT_EQ(journal.Take(), nullptr);
   EXPECT_EQ(journal.waiting(), 0U);
   EXPECT_EQ(journal.bytes(), 0U);
+}
+
+TEST(Journal, ABacklogsBuffersAreFreed) {
+  if (kSanitizer) GTEST_SKIP() << "the memory is a sanitizer's";
+  constexpr std::size_t kBytes = 4 << 20;
+  constexpr int kBatches = 15;
+  Journal journal({.capacity_bytes = 1 << 30});
+  const std::size_t before = mallinfo2().hblkhd;
+  for (int i = 0; i < kBatches; ++i) {
+    AddRow(journal, kBytes);
+    journal.Seal();
+  }
+  EXPECT_GE(mallinfo2().hblkhd - before, kBatches * kBytes);
+  for (int i = 0; i < kBatches; ++i) journal.Done(journal.Take());
+  EXPECT_LE(mallinfo2().hblkhd - before, 4 * (kBytes + 4096));
+}
+
+TEST(Journal, TheOldestToDropIsOneThatNoOtherDependsOn) {
+  Journal journal({.capacity_bytes = 1000});
+  for (const bool closes : {true, false, true}) {
+    AddRow(journal, 10);
+    if (closes) journal.OpenForClosed()->closed.push_back({TraceId(1, 2), SpanId(3)});
+    journal.Seal();
+  }
+  for (const std::uint64_t sequence : {2, 1, 3}) {
+    Batch* batch = journal.TakeOldest();
+    ASSERT_NE(batch, nullptr);
+    EXPECT_EQ(batch->sequence, sequence);
+    journal.Done(batch);
+  }
+  EXPECT_EQ(journal.TakeOldest(), nullptr);
 }
 
 TEST(Journal, AFullJournalRefusesUntilABatchIsDone) {

@@ -40,6 +40,14 @@ TEST(OneLine, LineBreaksBecomeSpacesAndTheEndIsTrimmed) {
   EXPECT_EQ(OneLine("\n\n"), "");
 }
 
+TEST(TargetOf, HoldsNoSecretOfAStringThatIsNone) {
+  for (const char* conninfo :
+       {"user:s3cret@host:5432/db", "postgres://user:pa/s3cret@host/db",
+        "dbname=postgres://user:s3cret@host/db", "postgres://user:s3cret@host/db?x=y"}) {
+    EXPECT_EQ(TargetOf(conninfo).find("s3cret"), std::string::npos) << conninfo;
+  }
+}
+
 TEST(TargetOf, IsTheSameHoweverTheDatabaseIsNamedAndHoldsNoSecret) {
   EXPECT_EQ(TargetOf("host=h port=6543 dbname=d user=u password=p"), "h:6543/d");
   EXPECT_EQ(TargetOf("postgresql://u:p@h:6543/d?sslmode=require"), "h:6543/d");

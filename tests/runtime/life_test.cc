@@ -215,7 +215,8 @@ void MaskAlarm(int how) {
       if (i % 10 == 0) span.SetAttribute("large", large);
       ++mine;
     }
-    // A thread's first span, where another is. TSan takes no signal on a thread that begins or ends.
+    // A thread's first span, where another is. TSan takes no signal on a thread that begins or
+    // ends.
     MaskAlarm(kThreadSanitizer ? SIG_BLOCK : SIG_UNBLOCK);
     std::thread([&] {
       MaskAlarm(SIG_UNBLOCK);

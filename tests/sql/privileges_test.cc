@@ -100,13 +100,28 @@ TEST_F(Privileges, FunctionsOfTheOwnerLookIntoNoTemporarySchemaFirst) {
 }
 
 TEST_F(Privileges, ReaderAsksEverything) {
-  for (const char* from :
-       {"trace_spans", "trace_writers", "trace_batches", "trace_open_spans", "trace_drops",
-        "trace_rollups", "trace_executions", "trace_maintenance", "trace_folded_days",
-        "trace_waterfall", "trace_spans_health", "trace_partitions", "spanring_migrations",
-        "trace_tree(1)", "trace_gaps(1)", "trace_critical_path(1)", "trace_network_times(1)",
-        "trace_clock_skew(1)", "diagnose_execution_trace(1)", "identify_root_cause(1)",
-        "find_similar_traces(1)", "trace_limits()"}) {
+  for (const char* from : {"trace_spans",
+                           "trace_writers",
+                           "trace_batches",
+                           "trace_open_spans",
+                           "trace_drops",
+                           "trace_rollups",
+                           "trace_executions",
+                           "trace_maintenance",
+                           "trace_folded_days",
+                           "trace_waterfall",
+                           "trace_spans_health",
+                           "trace_partitions",
+                           "spanring_migrations",
+                           "trace_tree(1)",
+                           "trace_gaps(1)",
+                           "trace_critical_path(1)",
+                           "trace_network_times(1)",
+                           "trace_clock_skew(1)",
+                           "diagnose_execution_trace(1)",
+                           "identify_root_cause(1)",
+                           "find_similar_traces(1)",
+                           "trace_limits()"}) {
     EXPECT_EQ(Try("spanring_reader", std::string("SELECT * FROM ") + from), "") << from;
   }
 }
