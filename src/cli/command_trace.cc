@@ -1,4 +1,4 @@
-// spanring waterfall, diagnose, root-cause, critical-path, network, similar
+// spanring waterfall, diagnose, root-cause, critical-path, network, similar, compare
 #include "cli/analysis_views.h"
 #include "cli/commands.h"
 #include "cli/trace_views.h"
@@ -77,6 +77,28 @@ absl::StatusOr<int> Network(const Context& context, std::int64_t execution_id) {
       "'spans', (SELECT coalesce(json_agg(row_to_json(span)), '[]') FROM "
       "trace_clock_skew($1::bigint) AS span))",
       {std::to_string(execution_id)});
+}
+
+absl::StatusOr<int> RootCauseOfWindow(const Context& context,
+                                      const std::vector<std::string>& window,
+                                      const std::vector<std::string>& baseline) {
+  absl::StatusOr<Session> session = Session::Open(context);
+  if (!session.ok()) return session.status();
+  const std::vector<pg::Parameter> times = {window.at(0), window.at(1), baseline.at(0),
+                                            baseline.at(1)};
+  const absl::StatusOr<Lines> lines = WindowLines(context, *session, times);
+  if (!context.options.json) return Show(lines);
+  return ShowJson(*session, lines, kWindow, times);
+}
+
+absl::StatusOr<int> Compare(const Context& context, std::int64_t execution_a,
+                            std::int64_t execution_b) {
+  absl::StatusOr<Session> session = Session::Open(context);
+  if (!session.ok()) return session.status();
+  const absl::StatusOr<Lines> lines = ComparisonLines(context, *session, execution_a, execution_b);
+  if (!context.options.json) return Show(lines);
+  return ShowJson(*session, lines, kCompare,
+                  {std::to_string(execution_a), std::to_string(execution_b)});
 }
 
 absl::StatusOr<int> Similar(const Context& context, std::int64_t execution_id, int limit) {

@@ -34,6 +34,12 @@ namespace spanring::cli {
 [[nodiscard]] absl::StatusOr<int> Network(const Context& context, std::int64_t execution_id);
 [[nodiscard]] absl::StatusOr<int> Similar(const Context& context, std::int64_t execution_id,
                                           int limit);
+// Each of the two is a beginning and an end, as PostgreSQL reads a time.
+[[nodiscard]] absl::StatusOr<int> RootCauseOfWindow(const Context& context,
+                                                    const std::vector<std::string>& window,
+                                                    const std::vector<std::string>& baseline);
+[[nodiscard]] absl::StatusOr<int> Compare(const Context& context, std::int64_t execution_a,
+                                          std::int64_t execution_b);
 
 [[nodiscard]] absl::StatusOr<int> Health(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Retain(const Context& context, int days);

@@ -25,7 +25,10 @@ Ask
   root-cause ID           what failed, where, the evidence, what to do
   critical-path ID        what it waited for, from start to end
   network ID              calls between services: time between them, clocks that disagree
+  root-cause --window FROM TO --baseline FROM TO
+                          which service changed between two windows of time
   similar ID [--limit N]  executions that went alike
+  compare A B             two executions, span by span
 Look after
   health                  sizes, counts, writers, drops by reason
   doctor                  why are no spans arriving? each cause with what to do
@@ -58,6 +61,9 @@ using Command = std::function<absl::StatusOr<int>(const Context&)>;
 
 struct Arguments {
   std::int64_t id = 0;
+  std::int64_t other_id = 0;
+  std::vector<std::string> window;
+  std::vector<std::string> baseline;
   int limit = 5;
   int days = 0;
   int to_version = 0;
@@ -90,9 +96,34 @@ void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
   };
   add("waterfall", "An execution's spans as a tree on a time axis", Waterfall);
   add("diagnose", "Each operation against its baseline, gaps, anomalies", Diagnose);
-  add("root-cause", "What failed, where, the evidence, what to do", RootCause);
   add("critical-path", "What it waited for, from start to end, and how long", CriticalPath);
   add("network", "Calls between services: time between them, clocks that disagree", Network);
+  CLI::App* cause =
+      AddCommand(app, "root-cause", "What failed, where, the evidence, what to do", chosen,
+                 [arguments](const Context& context) {
+                   return arguments->window.empty()
+                              ? RootCause(context, arguments->id)
+                              : RootCauseOfWindow(context, arguments->window, arguments->baseline);
+                 });
+  CLI::Option* id = cause->add_option("ID", arguments->id, "execution id");
+  CLI::Option* window =
+      cause->add_option("--window", arguments->window, "from and to: what changed then")
+          ->expected(2)
+          ->excludes(id);
+  CLI::Option* baseline =
+      cause->add_option("--baseline", arguments->baseline, "from and to: compared with this")
+          ->expected(2)
+          ->needs(window);
+  window->needs(baseline);
+  cause->parse_complete_callback([id, window] {
+    if (id->empty() && window->empty()) throw CLI::RequiredError("ID");
+  });
+  CLI::App* compare = AddCommand(app, "compare", "Two executions, span by span", chosen,
+                                 [arguments](const Context& context) {
+                                   return Compare(context, arguments->id, arguments->other_id);
+                                 });
+  compare->add_option("A", arguments->id, "execution id")->required();
+  compare->add_option("B", arguments->other_id, "execution id")->required();
   CLI::App* similar = AddCommand(app, "similar", "Executions that went alike", chosen,
                                  [arguments](const Context& context) {
                                    return Similar(context, arguments->id, arguments->limit);

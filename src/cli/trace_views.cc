@@ -1,5 +1,6 @@
 #include "cli/trace_views.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 
@@ -110,6 +111,26 @@ void AppendWrapped(const Context& context, const std::string& title, const std::
   }
 }
 
+// The rows of a root cause: the answer in full, the other candidates in a line each.
+Lines CauseLines(const Context& context, const pg::Result& result) {
+  Lines lines = {context.style.Paint(Escape(Field(result, 0, "root_cause_type")), Tone::kBad)};
+  if (!IsNull(result, 0, "affected_service")) {
+    AppendWrapped(context, "where", Where(result, 0), &lines);
+  }
+  AppendWrapped(context, "confidence", Confidence(result, 0), &lines);
+  AppendWrapped(context, "evidence", Field(result, 0, "evidence"), &lines);
+  AppendWrapped(context, "recommendation", Field(result, 0, "recommendation"), &lines);
+  for (int row = 1; row < PQntuples(result.get()); ++row) {
+    if (row == 1) lines.push_back("other candidates");
+    const std::string candidate =
+        absl::StrCat(Field(result, row, "root_cause_type"),
+                     IsNull(result, row, "affected_service") ? "" : " in " + Where(result, row),
+                     ", ", Confidence(result, row), ": ", Field(result, row, "evidence"));
+    AppendWrapped(context, "", candidate, &lines);
+  }
+  return lines;
+}
+
 }  // namespace
 
 absl::Status UnknownExecution(const Context& context, std::int64_t execution_id) {
@@ -191,19 +212,53 @@ absl::StatusOr<Lines> RootCauseLines(const Context& context, const Session& sess
   absl::StatusOr<pg::Result> result = session.Query("SELECT * FROM identify_root_cause($1::bigint)",
                                                     {std::to_string(execution_id)});
   if (!result.ok()) return result.status();
-  Lines lines;
   if (PQntuples(result->get()) == 0) return Lines{"no root cause: nothing failed in it"};
-  lines.push_back(context.style.Paint(Escape(Field(*result, 0, "root_cause_type")), Tone::kBad));
-  AppendWrapped(context, "where", Where(*result, 0), &lines);
-  AppendWrapped(context, "confidence", Confidence(*result, 0), &lines);
-  AppendWrapped(context, "evidence", Field(*result, 0, "evidence"), &lines);
-  AppendWrapped(context, "recommendation", Field(*result, 0, "recommendation"), &lines);
-  for (int row = 1; row < PQntuples(result->get()); ++row) {
-    if (row == 1) lines.push_back("other candidates");
-    const std::string candidate =
-        absl::StrCat(Field(*result, row, "root_cause_type"), " in ", Where(*result, row), ", ",
-                     Confidence(*result, row), ": ", Field(*result, row, "evidence"));
-    AppendWrapped(context, "", candidate, &lines);
+  return CauseLines(context, *result);
+}
+
+absl::StatusOr<Lines> WindowLines(const Context& context, const Session& session,
+                                  const std::vector<pg::Parameter>& window) {
+  absl::StatusOr<pg::Result> result = session.Query(kWindow, window);
+  if (!result.ok()) return result.status();
+  return CauseLines(context, *result);
+}
+
+absl::StatusOr<Lines> ComparisonLines(const Context& context, const Session& session,
+                                      std::int64_t execution_a, std::int64_t execution_b) {
+  for (const std::int64_t id : {execution_a, execution_b}) {
+    if (absl::Status known = CheckKnown(context, session, id); !known.ok()) return known;
+  }
+  absl::StatusOr<pg::Result> result =
+      session.Query(kCompare, {std::to_string(execution_a), std::to_string(execution_b)});
+  if (!result.ok()) return result.status();
+  std::vector<TableRow> rows;
+  int common = 0;
+  for (int row = 0; row < PQntuples(result->get()); ++row) {
+    const std::string presence = Field(*result, row, "presence");
+    const std::string status_a = Field(*result, row, "status_a");
+    const std::string status_b = Field(*result, row, "status_b");
+    const bool both = presence == "both";
+    if (both) ++common;
+    const std::string indent(2 * std::min<std::size_t>(Integer(*result, row, "depth"), 20), ' ');
+    rows.push_back(
+        {.cells = {indent + Label(Field(*result, row, "service"), Field(*result, row, "operation")),
+                   Milliseconds(*result, row, "duration_a_ms"),
+                   Milliseconds(*result, row, "duration_b_ms"),
+                   Milliseconds(*result, row, "difference_ms"), Field(*result, row, "ratio"),
+                   both ? status_a == status_b ? status_a : status_a + " → " + status_b
+                        : "only in " + std::to_string(presence == "a" ? execution_a : execution_b)},
+         .tone = both && status_a == status_b ? Tone::kPlain : Tone::kWarning,
+         .note = ""});
+  }
+  Lines lines = {absl::StrCat(common, " of ", rows.size(), " spans are in both")};
+  for (std::string& line : DrawTable({{.title = "operation", .flexible = true},
+                                      {.title = std::to_string(execution_a), .right_aligned = true},
+                                      {.title = std::to_string(execution_b), .right_aligned = true},
+                                      {.title = "difference", .right_aligned = true},
+                                      {.title = "ratio", .right_aligned = true},
+                                      {.title = "status"}},
+                                     rows, context.width, context.style)) {
+    lines.push_back(std::move(line));
   }
   return lines;
 }

@@ -264,9 +264,11 @@ absl::Status ApplyObjects(PGconn* connection) {
   }
   if (!created.ok()) return Explain("creating the views and functions", created);
   if (absl::Status finished =
-          pg::Execute(connection, "SELECT trace_grant_roles(); SELECT trace_ensure_partitions();");
+          pg::Execute(connection,
+                      "SELECT trace_maintain_error_patterns(); SELECT trace_grant_roles();"
+                      " SELECT trace_ensure_partitions();");
       !finished.ok()) {
-    return Explain("granting rights and making partitions", finished);
+    return Explain("writing error patterns, granting rights and making partitions", finished);
   }
   return Record(connection, kObjectsVersion, "objects", ObjectsChecksum());
 }

@@ -203,6 +203,26 @@ TEST_F(ProgramTest, NetworkShowsCallsAndClocks) {
   EXPECT_TRUE(Contains(skewed.out, "-7.0 s")) << skewed.out;
 }
 
+TEST_F(ProgramTest, ComparisonAndRootCauseOfAWindowAnswer) {
+  const Outcome comparison = Ask("filled", {"compare", "2193", "2193"});
+  EXPECT_EQ(comparison.exit_code, 0) << comparison.err;
+  EXPECT_EQ(comparison.out.find("5 of 5 spans are in both"), 0U) << comparison.out;
+  EXPECT_EQ(Ask("filled", {"compare", "2193", "404"}).exit_code, 1);
+  const Outcome window = Ask("filled", {"root-cause", "--window", "yesterday", "tomorrow",
+                                        "--baseline", "2020-01-01", "2020-01-02"});
+  EXPECT_EQ(window.exit_code, 0) << window.err;
+  EXPECT_EQ(window.out.find("UNKNOWN"), 0U) << window.out;
+  EXPECT_TRUE(Contains(window.out, "no operation has spans in both windows")) << window.out;
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {"root-cause"},
+           {"root-cause", "--window", "yesterday", "now"},
+           {"root-cause", "--baseline", "yesterday", "now"},
+           {"root-cause", "2193", "--window", "a", "b", "--baseline", "a", "b"},
+           {"compare", "2193"}}) {
+    EXPECT_EQ(Ask("filled", wrong).exit_code, 2);
+  }
+}
+
 TEST_F(ProgramTest, OpenSpansAreDrawnAndDropsSaid) {
   ASSERT_TRUE(Server().RecreateDatabase("opened").ok());
   ASSERT_EQ(Ask("opened", {"migrate"}).exit_code, 0);
@@ -234,6 +254,7 @@ TEST_F(ProgramTest, JsonIsWhatSqlSays) {
       {{"diagnose", "2193", "--json"}, "diagnose_execution_trace(2193)"},
       {{"root-cause", "2193", "--json"}, "identify_root_cause(2193)"},
       {{"critical-path", "2193", "--json"}, "trace_critical_path(2193)"},
+      {{"compare", "2193", "2193", "--json"}, "compare_executions(2193, 2193)"},
       {{"similar", "2193", "--json"}, "find_similar_traces(2193, 5)"}};
   for (const auto& [arguments, call] : questions) {
     const Outcome outcome = Ask("filled", arguments);

@@ -164,7 +164,11 @@ TEST_F(Objects, ReadersThatAreReadOnlyMayAskEverything) {
   for (const char* question :
        {"trace_tree(1)", "trace_gaps(1)", "trace_critical_path(1)", "trace_network_times(1)",
         "trace_clock_skew(1)", "diagnose_execution_trace(1)", "identify_root_cause(1)",
-        "find_similar_traces(1)", "trace_spans_health", "trace_waterfall", "trace_partitions"}) {
+        "find_similar_traces(1)", "compare_executions(1, 1)", "compare_operations(1, 1)",
+        "trace_error_origins(now() - interval '1 h', now())",
+        "identify_root_cause_window(now() - interval '1 h', now(), now() - interval '2 h',"
+        " now() - interval '1 h')",
+        "trace_spans_health", "trace_waterfall", "trace_partitions", "trace_executions"}) {
     EXPECT_NO_THROW((void)Database().Rows(std::string("SELECT * FROM ") + question)) << question;
   }
   Database().Run("COMMIT");

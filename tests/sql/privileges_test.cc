@@ -64,6 +64,7 @@ TEST_F(Privileges, WriterDoesNothingElse) {
         "INSERT INTO trace_writers (writer_id, service) VALUES (gen_random_uuid(), 's')",
         "INSERT INTO trace_drops VALUES (now(), now(), 1, gen_random_uuid(), 'ring_full')",
         "SELECT currval('trace_spans_id_seq')::text || setval('trace_spans_id_seq', 1)",
+        "SELECT trace_maintain_error_patterns()", "SELECT 1 FROM trace_error_patterns",
         "DROP TABLE trace_spans", "CREATE TABLE trace_more (i integer)"}) {
     EXPECT_EQ(Try("spanring_writer", sql), kDenied) << sql;
   }
@@ -121,7 +122,14 @@ TEST_F(Privileges, ReaderAsksEverything) {
                            "diagnose_execution_trace(1)",
                            "identify_root_cause(1)",
                            "find_similar_traces(1)",
-                           "trace_limits()"}) {
+                           "trace_limits()",
+                           "trace_error_patterns",
+                           "trace_root_cause(1)",
+                           "compare_executions(1, 2)",
+                           "compare_operations(1, 2)",
+                           "trace_error_origins(now() - interval '1 h', now())",
+                           "identify_root_cause_window(now() - interval '1 h', now(), now() - "
+                           "interval '2 h', now())"}) {
     EXPECT_EQ(Try("spanring_reader", std::string("SELECT * FROM ") + from), "") << from;
   }
 }
@@ -131,7 +139,8 @@ TEST_F(Privileges, ReaderChangesNothing) {
        {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
         "SELECT trace_maintain('0')", "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
         "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
-        "SELECT trace_grant_roles()", "CREATE TABLE trace_more (i integer)"}) {
+        "SELECT trace_grant_roles()", "SELECT trace_maintain_error_patterns()",
+        "DELETE FROM trace_error_patterns", "CREATE TABLE trace_more (i integer)"}) {
     EXPECT_EQ(Try("spanring_reader", sql), kDenied) << sql;
   }
 }

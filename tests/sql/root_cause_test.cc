@@ -271,8 +271,10 @@ TEST_F(RootCauses, OpenSpanNeverEnded) {
   const Cause cause = Causes(1).at(0);
   EXPECT_EQ(cause.type, "SERVICE_TIMEOUT");
   EXPECT_EQ(cause.service, "search");
-  EXPECT_EQ(cause.evidence,
-            "search.query (span 0000000000000002) never ended; no span below it failed");
+  EXPECT_EQ(
+      cause.evidence,
+      "search.query (span 0000000000000002) never ended; no span below it failed; propagated to "
+      "runner.execute");
   // One that is still under way, as far as anybody knows.
   WriteOpen(2, {.id = 1, .service = "search", .operation = "query"});
   EXPECT_EQ(RootCause(2), "SERVICE_TIMEOUT");

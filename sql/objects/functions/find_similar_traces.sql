@@ -1,7 +1,8 @@
 -- Executions that did the same, most similar first. The score lies between 0 and 1:
 --
 --   half      structure: weighted Jaccard of the call paths (names from the root to a span)
---   a fifth   order: weighted Jaccard of which path follows which in display order
+--   a fifth   order: edit distance of the sequences of operations in display order, of the first
+--             spans each, as a share of the longer one
 --   the rest  timing: exp(-d), d the mean distance of log durations over the common paths
 --
 -- Compared are the executions with the nearest ids, a bounded number of them with a bounded number
@@ -59,54 +60,42 @@ BEGIN
 
     RETURN QUERY
     WITH spans AS MATERIALIZED (
-        SELECT
-            candidate.execution_id AS of_execution, tree.*,
-            hashint8extended(
-                tree.path_hash,
-                lag(tree.path_hash, 1, 0::bigint) OVER (
-                    PARTITION BY candidate.execution_id ORDER BY tree.row_order)
-            ) AS pair_hash
+        SELECT candidate.execution_id AS of_execution, tree.*
         FROM unnest(p_execution_id || v_candidates) AS candidate (execution_id)
         CROSS JOIN LATERAL trace_tree(candidate.execution_id) AS tree
     ),
     features AS MATERIALIZED (
         SELECT
-            of_execution, false AS is_pair, path_hash AS hash, count(*) AS number,
+            of_execution, path_hash AS hash, count(*) AS number,
             avg(ln(1 + coalesce(duration_ns, 0) / 1e6)) AS log_ms
         FROM spans GROUP BY of_execution, path_hash
-        UNION ALL
-        SELECT of_execution, true, pair_hash, count(*), NULL
-        FROM spans GROUP BY of_execution, pair_hash
     ),
-    sizes AS (
-        SELECT of_execution, is_pair, sum(number) AS number
-        FROM features GROUP BY of_execution, is_pair
+    sequences AS MATERIALIZED (
+        SELECT
+            of_execution, count(*) AS number,
+            (array_agg(path_hash ORDER BY row_order))[1:v_limits.order_positions] AS paths
+        FROM spans GROUP BY of_execution
     ),
     common AS (
         SELECT
-            theirs.of_execution, theirs.is_pair,
+            theirs.of_execution,
             sum(least(ours.number, theirs.number)) AS number,
             exp(-avg(abs(ours.log_ms - theirs.log_ms))) AS timing
         FROM features AS ours
-        JOIN features AS theirs
-            ON theirs.is_pair = ours.is_pair AND theirs.hash = ours.hash
+        JOIN features AS theirs ON theirs.hash = ours.hash
         WHERE ours.of_execution = p_execution_id AND theirs.of_execution <> p_execution_id
-        GROUP BY theirs.of_execution, theirs.is_pair
+        GROUP BY theirs.of_execution
     ),
     scores AS (
         SELECT
             common.of_execution,
-            max(common.number / (ours.number + theirs.number - common.number))
-                FILTER (WHERE NOT common.is_pair) AS structure,
-            coalesce(max(common.number / (ours.number + theirs.number - common.number))
-                FILTER (WHERE common.is_pair), 0) AS ordering,
-            max(common.timing) AS timing
+            common.number / (ours.number + theirs.number - common.number) AS structure,
+            1 - trace_edit_distance(ours.paths, theirs.paths)::numeric
+                / greatest(cardinality(ours.paths), cardinality(theirs.paths)) AS ordering,
+            common.timing
         FROM common
-        JOIN sizes AS ours
-            ON ours.of_execution = p_execution_id AND ours.is_pair = common.is_pair
-        JOIN sizes AS theirs
-            ON theirs.of_execution = common.of_execution AND theirs.is_pair = common.is_pair
-        GROUP BY common.of_execution
+        JOIN sequences AS ours ON ours.of_execution = p_execution_id
+        JOIN sequences AS theirs ON theirs.of_execution = common.of_execution
     ),
     summaries AS (
         SELECT
