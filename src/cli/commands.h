@@ -45,6 +45,10 @@ namespace spanring::cli {
 [[nodiscard]] absl::StatusOr<int> Retain(const Context& context, int days);
 // Delivers what processes that have died left behind; with `list`, only says what there is.
 [[nodiscard]] absl::StatusOr<int> Recover(const Context& context, bool list, bool all_databases);
+// Spans that others recorded. `format` "": by the content; with `dry_run` nothing is stored.
+[[nodiscard]] absl::StatusOr<int> Import(const Context& context,
+                                         const std::vector<std::string>& files,
+                                         const std::string& format, bool dry_run);
 [[nodiscard]] absl::StatusOr<int> Doctor(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Demo(const Context& context, const std::string& runner);
 

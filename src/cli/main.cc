@@ -35,6 +35,7 @@ Look after
   migrate [up|status]     bring the schema up to this program
   migrate down --to N --drop-data
   recover [--list]        deliver the spans that processes left when they died
+  import FILE...          Jaeger, OTLP or Zipkin JSON, or CSV; - is standard input
   retain --days N         remove what is older
 Try
   demo                    the whole way once, in a private PostgreSQL
@@ -71,6 +72,9 @@ struct Arguments {
   bool list = false;
   bool all_databases = false;
   std::string runner;
+  std::vector<std::string> files;
+  std::string format;
+  bool dry_run = false;
   std::vector<std::string> sql;
   std::vector<std::string> psql;
 };
@@ -149,7 +153,29 @@ void AddDev(CLI::App* app, Arguments* arguments, Command* chosen) {
   psql->add_option("ARGS", arguments->psql, "for psql, behind --");
 }
 
+void AddImport(CLI::App* app, Arguments* arguments, Command* chosen) {
+  CLI::App* import =
+      AddCommand(app, "import", "Store spans that others recorded", chosen,
+                 [arguments](const Context& context) {
+                   return Import(context, arguments->files, arguments->format, arguments->dry_run);
+                 });
+  import->add_option("FILE", arguments->files, "files, gzipped or not; - is standard input")
+      ->required();
+  import->add_option("--format", arguments->format, "jaeger, otlp, zipkin or csv; else by content")
+      ->check(CLI::IsMember({"jaeger", "otlp", "zipkin", "csv"}));
+  import->add_flag("--dry-run", arguments->dry_run, "read and report only");
+  import->footer(
+      R"(Importing the same content again changes nothing; after an interruption it goes on
+where it stopped. What is malformed is refused with its place, the rest is kept.
+
+Examples
+  spanring import trace.json spans-*.csv.gz -d spanring_dev
+  curl -s http://localhost:16686/api/traces/1a2b3c | spanring import -
+  spanring import --dry-run --json trace.json | jq .refused)");
+}
+
 void AddCare(CLI::App* app, Arguments* arguments, Command* chosen) {
+  AddImport(app, arguments, chosen);
   AddCommand(app, "health", "Sizes, counts, writers, drops by reason", chosen, Health);
   AddCommand(app, "doctor", "Why are no spans arriving?", chosen, Doctor);
   CLI::App* recover =

@@ -1,13 +1,10 @@
 #include "flush/row_encoder.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
-#include "base/utf8.h"
+#include "flush/copy_writer.h"
 #include "ring/call_sites.h"
 
 namespace spanring::flush {
@@ -17,116 +14,6 @@ using ring::Item;
 using ring::ItemKind;
 using ring::RecordHeader;
 using ring::RecordStatus;
-
-static_assert(std::endian::native == std::endian::little, "the wire is big-endian");
-
-// Appends to memory that has room.
-class Writer {
- public:
-  explicit Writer(std::uint8_t* at) : at_(at) {}
-  std::uint8_t* at() const { return at_; }
-
-  template <typename Number>
-  void Put(Number value) {
-    if constexpr (sizeof(value) == 8) {
-      PutBytes(__builtin_bswap64(static_cast<std::uint64_t>(value)));
-    } else if constexpr (sizeof(value) == 4) {
-      PutBytes(__builtin_bswap32(static_cast<std::uint32_t>(value)));
-    } else if constexpr (sizeof(value) == 2) {
-      PutBytes(__builtin_bswap16(static_cast<std::uint16_t>(value)));
-    } else {
-      PutBytes(value);
-    }
-  }
-  void Null() { Put(std::int32_t{-1}); }
-  void Int64(std::int64_t value) {
-    Put(std::int32_t{8});
-    Put(value);
-  }
-  void Int32(std::int32_t value) {
-    Put(std::int32_t{4});
-    Put(value);
-  }
-  void Uuid(std::uint64_t high, std::uint64_t low) {
-    Put(std::int32_t{16});
-    Put(high);
-    Put(low);
-  }
-  void Text(std::string_view text) {
-    std::uint8_t* length = Skip(4);
-    at_ = base::CopySanitized(text, at_);
-    PutLength(length);
-  }
-  void Int64OrNull(std::int64_t value, bool is_set) { is_set ? Int64(value) : Null(); }
-  void SpanIdOrNull(std::uint64_t id) { id != 0 ? Uuid(0, id) : Null(); }
-  void TextOrNull(std::string_view text) { text.empty() ? Null() : Text(text); }
-
-  // A field whose length is known when it is written.
-  std::uint8_t* Skip(std::size_t bytes) {
-    std::uint8_t* here = at_;
-    at_ += bytes;
-    return here;
-  }
-  void PutLength(std::uint8_t* field) {
-    const std::uint32_t length = __builtin_bswap32(static_cast<std::uint32_t>(at_ - field) - 4);
-    std::memcpy(field, &length, 4);
-  }
-
-  void Raw(std::string_view text) {
-    std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
-  }
-  template <typename Number>
-  void Decimal(Number value) {
-    const auto result = std::to_chars(reinterpret_cast<char*>(at_),
-                                      reinterpret_cast<char*>(at_) + kDecimalBytes, value);
-    at_ = reinterpret_cast<std::uint8_t*>(result.ptr);
-  }
-  void JsonString(std::string_view text);
-
-  static constexpr std::size_t kDecimalBytes = 32;  // The longest double takes 24.
-
- private:
-  template <typename Value>
-  void PutBytes(Value value) {
-    std::memcpy(at_, &value, sizeof(value));
-    at_ += sizeof(value);
-  }
-  std::uint8_t* at_;
-};
-
-// Bytes that a JSON string holds as they are.
-constexpr auto kJsonPlain = [] {
-  std::array<bool, 256> plain{};
-  for (int c = 0x20; c < 0x80; ++c) plain[static_cast<std::size_t>(c)] = c != '"' && c != '\\';
-  return plain;
-}();
-
-void Writer::JsonString(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  Raw("\"");
-  while (!text.empty()) {
-    const auto c = static_cast<std::uint8_t>(text[0]);
-    std::size_t length = 1;
-    if (kJsonPlain[c]) [[likely]] {
-      *at_++ = c;
-    } else if (c == '"' || c == '\\') {
-      *at_++ = '\\';
-      *at_++ = c;
-    } else if ((length = base::CharacterLength(text)) == 0) {
-      Raw("\xef\xbf\xbd");
-      length = 1;
-    } else if (c < 0x20) {
-      Raw("\\u00");
-      *at_++ = static_cast<std::uint8_t>(kHex[c >> 4]);
-      *at_++ = static_cast<std::uint8_t>(kHex[c & 15]);
-    } else {
-      Raw(text.substr(0, length));
-    }
-    text.remove_prefix(length);
-  }
-  Raw("\"");
-}
 
 // What the items say, the last of each kind.
 struct Fields {
@@ -211,11 +98,6 @@ Times ReadTimes(const RecordHeader& record, const platform::TickCalibration& clo
   return times;
 }
 
-std::int64_t FloorToUs(std::int64_t ns) {
-  const std::int64_t us = ns / 1000;
-  return ns % 1000 < 0 ? us - 1 : us;
-}
-
 std::string_view StatusWord(RecordStatus status) {
   switch (status) {
     case RecordStatus::kCompleted:
@@ -229,7 +111,7 @@ std::string_view StatusWord(RecordStatus status) {
   }
 }
 
-void PutAttribute(Writer& writer, const Item& item) {
+void PutAttribute(CopyWriter& writer, const Item& item) {
   writer.JsonString(item.key);
   writer.Raw(":");
   switch (item.kind) {
@@ -258,7 +140,7 @@ void PutAttribute(Writer& writer, const Item& item) {
 bool IsAttribute(ItemKind kind) { return kind >= ItemKind::kString && kind <= ItemKind::kBool; }
 
 // jsonb on the wire: a version byte and JSON text.
-void PutMetadata(Writer& writer, const RecordHeader& record, const Fields& fields,
+void PutMetadata(CopyWriter& writer, const RecordHeader& record, const Fields& fields,
                  std::int64_t ended_before_start_ns) {
   if (!fields.has_attributes && fields.lost_attributes == 0 && ended_before_start_ns == 0) {
     return writer.Null();
@@ -312,32 +194,25 @@ void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibrat
                         std::vector<std::uint8_t>& out) {
   const Fields fields = ReadFields(record, NamesOf(record.site));
   const Times times = ReadTimes(record, clock);
-  Writer writer(Room(record));
-  writer.Put(kRowColumnCount);
-  const std::int64_t start_us = FloorToUs(times.start_ns);
-  // The sum stays in range: a duration that overflowed was cut, a time of 2262 has room in int64
-  // us.
-  const std::int64_t start_rest_ns = (times.start_ns % 1000 + 1000) % 1000;
-  const std::int64_t end_us =
-      start_us + (start_rest_ns + times.duration_ns % 1000) / 1000 + times.duration_ns / 1000;
-  writer.Int64(start_us - kPostgresEpochUs);
-  writer.Int64(end_us - kPostgresEpochUs);
-  writer.Int64(times.duration_ns);
-  writer.Int64OrNull(record.execution_id, (record.flags & ring::kHasExecutionId) != 0);
-  writer.Uuid(record.trace_id_high, record.trace_id_low);
-  writer.Uuid(0, record.span_id);
-  writer.SpanIdOrNull(record.parent_id);
-  writer.Int32(static_cast<std::int32_t>(std::min<std::int64_t>(
-      times.duration_ns / 1'000'000, std::numeric_limits<std::int32_t>::max())));
-  writer.Text(fields.service.empty() ? std::string_view(default_service_) : fields.service);
-  writer.Text(fields.operation);
-  writer.Text(StatusWord(record.status));
-  writer.TextOrNull(fields.job_id);
-  writer.TextOrNull(fields.model_id);
-  writer.TextOrNull(fields.region);
-  writer.TextOrNull(fields.error_type);
-  writer.TextOrNull(fields.error_message);
-  PutMetadata(writer, record, fields, times.ended_before_start_ns);
+  CopyWriter writer(Room(record));
+  PutSpanRow(
+      writer,
+      {.start_ns = times.start_ns,
+       .duration_ns = times.duration_ns,
+       .has_execution_id = (record.flags & ring::kHasExecutionId) != 0,
+       .execution_id = record.execution_id,
+       .trace_id = TraceId(record.trace_id_high, record.trace_id_low),
+       .span_id = TraceId(0, record.span_id),
+       .parent_span_id = TraceId(0, record.parent_id),
+       .service = fields.service.empty() ? std::string_view(default_service_) : fields.service,
+       .operation = fields.operation,
+       .status = StatusWord(record.status),
+       .job_id = fields.job_id,
+       .model_id = fields.model_id,
+       .region = fields.region,
+       .error_type = fields.error_type,
+       .error_message = fields.error_message},
+      [&] { PutMetadata(writer, record, fields, times.ended_before_start_ns); });
   out.insert(out.end(), row_.data(), writer.at());
 }
 
@@ -348,7 +223,7 @@ void RowEncoder::AppendOpen(const RecordHeader& record, const platform::TickCali
       (record.flags & ring::kStartIsUnixNs) != 0
           ? record.start
           : clock.UnixNanoseconds(static_cast<std::uint64_t>(record.start));
-  Writer writer(Room(record));
+  CopyWriter writer(Room(record));
   writer.Put(kOpenRowColumnCount);
   writer.Int64(FloorToUs(start_ns) - kPostgresEpochUs);
   writer.Int64OrNull(record.execution_id, (record.flags & ring::kHasExecutionId) != 0);

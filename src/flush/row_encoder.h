@@ -19,9 +19,6 @@
 
 namespace spanring::flush {
 
-// 2000-01-01, where PostgreSQL's timestamps begin, in Unix microseconds.
-inline constexpr std::int64_t kPostgresEpochUs = 946'684'800'000'000;
-
 // The columns of a row, in order, as COPY and trace_spans name them.
 inline constexpr std::string_view kRowColumns =
     "started_at, completed_at, duration_ns, execution_id, trace_id, span_id, parent_span_id, "

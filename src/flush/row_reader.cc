@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "flush/copy_writer.h"
 #include "flush/row_encoder.h"
 
 namespace spanring::flush {
