@@ -11,6 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const auto segment = spanring::flush::ReadSegment(bytes);
   if (segment.ok() && segment->data.size() > size) std::abort();
+  if (spanring::flush::RowsClaimed(bytes) > size) std::abort();
   // The rows, which a checksum that happens to be right would let through.
   std::size_t at = 0;
   while (const std::size_t length = spanring::flush::RowLength(bytes.substr(at))) {

@@ -17,6 +17,7 @@ std::string ResultOf(const Recovered& one, bool list) {
   if (!one.status.ok()) return std::string(one.status.message());
   if (list) return "left behind";
   if (one.rejected > 0) return absl::StrCat(one.rejected, " rows refused");
+  if (one.damaged > 0) return absl::StrCat(one.damaged, " rows damaged");
   return "recovered";
 }
 
@@ -59,6 +60,7 @@ void PrintJson(const std::vector<Recovered>& all, bool list) {
                       {"were_open", one.were_open},
                       {"already_there", one.already_there},
                       {"rejected", one.rejected},
+                      {"damaged", one.damaged},
                       {"result", ResultOf(one, list)}});
   }
   Print(answer.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));

@@ -164,6 +164,31 @@ absl::StatusOr<Segment> ReadSegment(std::string_view bytes) {
   return segment;
 }
 
+std::uint64_t RowsClaimed(std::string_view bytes) noexcept {
+  // The number of columns, and a length for each: a header full of noise claims no millions.
+  constexpr std::uint64_t kLeastRowBytes = 2 + 4 * kRowColumnCount;
+  std::uint64_t rows = 0;
+  bytes.remove_prefix(std::min(bytes.size(), sizeof(Header)));
+  FrameHeader header;
+  while (bytes.size() >= sizeof(header)) {
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    bytes.remove_prefix(sizeof(header));
+    const std::size_t position_bytes = std::size_t{header.positions} * sizeof(RingPosition);
+    if (header.row_bytes > bytes.size() || position_bytes > bytes.size() - header.row_bytes) break;
+    rows += std::min<std::uint64_t>(header.rows, header.row_bytes / kLeastRowBytes);
+    bytes.remove_prefix(position_bytes + header.row_bytes);
+  }
+  return rows;
+}
+
+std::uint64_t RowsClaimedIn(int folder, std::uint64_t sequence) {
+  const auto file = platform::OpenFileAt(folder, SegmentName(sequence), /*create=*/false);
+  if (!file.ok()) return 0;
+  const auto bytes = platform::ReadFile(*file, kMostBytes);
+  if (!bytes.ok()) return 0;
+  return RowsClaimed({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+}
+
 absl::StatusOr<Segment> ReadSegmentFile(int folder, std::uint64_t sequence) {
   const auto file = platform::OpenFileAt(folder, SegmentName(sequence), /*create=*/false);
   if (!file.ok()) return file.status();

@@ -60,5 +60,9 @@ struct Segment {
 // DataLoss: not a segment, or not a byte of it is whole; FailedPrecondition: of another version.
 [[nodiscard]] absl::StatusOr<Segment> ReadSegment(std::string_view bytes);
 [[nodiscard]] absl::StatusOr<Segment> ReadSegmentFile(int folder, std::uint64_t sequence);
+// How many rows the frames claim to have that end within the segment, damaged or not: a frame that
+// was cut off never was in the journal, one that has its length and a wrong checksum was.
+std::uint64_t RowsClaimed(std::string_view bytes) noexcept;
+std::uint64_t RowsClaimedIn(int folder, std::uint64_t sequence);
 
 }  // namespace spanring::flush

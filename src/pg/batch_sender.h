@@ -16,6 +16,10 @@
 
 namespace spanring::pg {
 
+// A batch that the server refuses as a whole this often is given up: it would hold up all the rest.
+// Of many rows it is hardly the rows' fault, and an operator may mend the table; of one it may be.
+constexpr int MostTries(std::uint32_t rows) noexcept { return rows <= 1 ? 3 : 10; }
+
 class BatchSender {
  public:
   // What is to be done with the writer's counts, in SQL, when `persisted` rows are stored now and

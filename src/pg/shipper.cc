@@ -24,10 +24,6 @@ constexpr seconds kReportNewsEvery{10};
 constexpr seconds kLookAroundEvery{60};
 constexpr std::chrono::hours kPrepareEvery{12};
 constexpr seconds kStoreDropsEvery{1};
-// A batch that the server refuses as a whole this often is given up: it would hold up all the rest.
-// Of many rows it is hardly the rows' fault, and an operator may mend the table; of one it may be.
-constexpr int kMostTries = 10;
-constexpr int kMostTriesOfOneRow = 3;
 
 // What an operator can do about it.
 std::string_view Advice(const Failure& failure) {
@@ -257,8 +253,7 @@ void Shipper::Ship() {
   }
   if (result.failure.kind == FailureKind::kStopped) return;
   Report(result.failure);
-  if (result.failure.kind == FailureKind::kBadRow &&
-      ++tries_ >= (batch_->rows <= 1 ? kMostTriesOfOneRow : kMostTries)) {
+  if (result.failure.kind == FailureKind::kBadRow && ++tries_ >= MostTries(batch_->rows)) {
     return GiveUpBatch();
   }
   BackOff();

@@ -59,6 +59,18 @@ void* MapFile(int folder, const char* name, std::size_t bytes) noexcept {
   return nullptr;
 }
 
+bool MapFileInto(int folder, const char* name, std::size_t bytes, void* memory) noexcept {
+  void* const file = MapFile(folder, name, bytes);
+  if (file == nullptr) return false;
+  if (mremap(file, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, memory) != MAP_FAILED) return true;
+  munmap(file, bytes);
+  unlinkat(folder, name, 0);
+  // A kernel without memory may have unmapped the place already.
+  mmap(memory, bytes, PROT_READ | PROT_WRITE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0);
+  return false;
+}
+
 void MakePrivate(void* memory, std::size_t bytes, bool keep) noexcept {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   if (!keep) {

@@ -34,6 +34,9 @@ bool PopulatePages(void* memory, std::size_t bytes) noexcept;
 // space at most is taken; nullptr where that cannot be. Whoever opens the file sees what is
 // written.
 void* MapFile(int folder, const char* name, std::size_t bytes) noexcept;
+// The same in place of the first `bytes` of memory that MapPages gave, and nobody has written to.
+// False: it is as it was.
+bool MapFileInto(int folder, const char* name, std::size_t bytes, void* memory) noexcept;
 // In a forked child: what was shared through a file becomes a copy of this process's own, or, if
 // not `keep`, zeros. Async-signal-safe.
 void MakePrivate(void* memory, std::size_t bytes, bool keep) noexcept;

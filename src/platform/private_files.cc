@@ -53,10 +53,36 @@ absl::Status CheckOwner(int fd, const std::string& path, mode_t type) {
   return absl::OkStatus();
 }
 
-void MakeParents(const std::string& path) {
-  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
-    mkdir(path.substr(0, at).c_str(), 0700);
+// Where anybody may make a folder, as in /var/tmp, somebody may have made ours: then it, and what
+// is in it, would be theirs to replace.
+absl::Status CheckMadeByUs(const std::string& parent, const std::string& path) {
+  struct stat above{};
+  struct stat status{};
+  if (stat(parent.c_str(), &above) != 0 || (above.st_mode & S_IWOTH) == 0) return absl::OkStatus();
+  if (lstat(path.c_str(), &status) != 0) return absl::OkStatus();  // Opening it will say so.
+  if (S_ISLNK(status.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is a symbolic link"));
   }
+  if (status.st_uid != geteuid() && status.st_uid != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " belongs to another user"));
+  }
+  // What is sticky again is checked one folder further down.
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status.st_mode & S_ISVTX) == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " can be written by others; chmod go-w it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeParents(const std::string& path) {
+  std::string parent = "/";
+  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+    const std::string folder = path.substr(0, at);
+    mkdir(folder.c_str(), 0700);
+    if (absl::Status status = CheckMadeByUs(parent, folder); !status.ok()) return status;
+    parent = folder;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -70,7 +96,7 @@ void Fd::Close() noexcept {
 }
 
 absl::StatusOr<Fd> OpenFolder(const std::string& path) {
-  MakeParents(path);
+  if (absl::Status status = MakeParents(path); !status.ok()) return status;
   return OpenFolderAt(AT_FDCWD, path, /*create=*/true);
 }
 

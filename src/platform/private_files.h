@@ -40,7 +40,8 @@ class Fd {
 };
 
 // Makes the folder (0700), and those above it, where there is none. The last part of the path must
-// not be a symbolic link, must belong to this user, and be closed to all others.
+// not be a symbolic link, must belong to this user, and be closed to all others. So must, but for
+// reading, a folder above it that lies where anybody may make one.
 [[nodiscard]] absl::StatusOr<Fd> OpenFolder(const std::string& path);
 // The same for a folder in a folder; made only if `create`. NotFound: there is none.
 [[nodiscard]] absl::StatusOr<Fd> OpenFolderAt(int folder, const std::string& name, bool create);

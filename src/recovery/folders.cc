@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -65,6 +66,22 @@ bool IsOld(int root, const std::string& name) {
          std::time(nullptr) - status.st_mtime > kNewForSeconds;
 }
 
+std::string LineOf(const Place& partner) {
+  return absl::StrCat("partner ", partner.device, " ", partner.inode, " ",
+                      base::Sanitized(partner.path), "\n");
+}
+
+Place PlaceFromText(std::string_view text) {
+  Place place;
+  const char* const end = text.data() + text.size();
+  const auto device = std::from_chars(text.data(), end, place.device);
+  if (device.ec != std::errc() || device.ptr == end) return {};
+  const auto inode = std::from_chars(device.ptr + 1, end, place.inode);
+  if (inode.ec != std::errc() || inode.ptr == end) return {};
+  place.path = std::string_view(inode.ptr + 1, end);
+  return place;
+}
+
 std::vector<TraceId> WritersInRoot(const std::string& path) {
   std::vector<TraceId> writers;
   // Opened, not made: who looks for folders leaves none.
@@ -92,10 +109,25 @@ Roots RootsOf(const Options& options) {
   return roots;
 }
 
+Place Place::Of(const std::string& path) {
+  struct stat status{};
+  if (path.empty() || stat(path.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino, path};
+}
+
+std::string BootId() {
+  constexpr std::size_t kUuidLength = 36;
+  const platform::Fd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  std::array<char, kUuidLength> id{};
+  if (!fd || read(fd.get(), id.data(), id.size()) != static_cast<ssize_t>(id.size())) return "";
+  return {id.data(), id.size()};
+}
+
 std::string ToText(const Owner& owner) {
   return absl::StrCat("version ", base::Sanitized(owner.version), "\nservice ",
                       base::Sanitized(owner.service), "\ntarget ", base::Sanitized(owner.target),
-                      "\npid ", owner.pid, "\n");
+                      "\npid ", owner.pid, "\nboot ", base::Sanitized(owner.boot), "\n",
+                      owner.partner.exists() ? LineOf(owner.partner) : "");
 }
 
 Owner OwnerFromText(std::string_view text) {
@@ -110,6 +142,8 @@ Owner OwnerFromText(std::string_view text) {
     if (word == "version") owner.version = value;
     if (word == "service") owner.service = value;
     if (word == "target") owner.target = value;
+    if (word == "boot") owner.boot = value;
+    if (word == "partner") owner.partner = PlaceFromText(value);
     if (word == "pid") std::from_chars(value.data(), value.data() + value.size(), owner.pid);
   }
   return owner;
@@ -124,14 +158,18 @@ absl::StatusOr<Folder> MakeFolder(const std::string& root_path, const TraceId& w
     return absl::UnavailableError(absl::StrCat(root_path, " holds what ", names->size(),
                                                " processes left behind; run: spanring recover"));
   }
-  Folder folder{std::move(*root), writer.ToUuid(), {}, {}};
+  Folder folder{std::move(*root), writer.ToUuid(), {}, {}, root_path};
   // Under another name until it is locked, so that nobody takes it for a dead process's.
   const std::string name = kNew + folder.name;
   auto fd = platform::OpenFolderAt(folder.root.get(), name, /*create=*/true);
   if (!fd.ok()) return fd.status();
   folder.fd = std::move(*fd);
   absl::Status status = Lock(folder, /*create=*/true);
-  if (status.ok()) status = WriteOwner(folder, owner);
+  if (status.ok()) {
+    Owner named = owner;
+    named.boot = BootId();
+    status = WriteOwner(folder, named);
+  }
   if (status.ok() &&
       renameat(folder.root.get(), name.c_str(), folder.root.get(), folder.name.c_str()) != 0) {
     status = absl::UnavailableError(
@@ -147,7 +185,8 @@ absl::StatusOr<Folder> TakeFolder(const std::string& root_path, const TraceId& w
       platform::Fd(open(root_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
       writer.ToUuid(),
       {},
-      {}};
+      {},
+      root_path};
   if (!folder.root) return absl::NotFoundError("no such folder");
   auto fd = platform::OpenFolderAt(folder.root.get(), folder.name, /*create=*/false);
   if (!fd.ok()) return fd.status();
@@ -181,6 +220,12 @@ absl::Status WriteOwner(const Folder& folder, const Owner& owner) {
   return status.ok() ? absl::UnavailableError(
                            absl::StrCat("cannot write an owner's file: ", std::strerror(errno)))
                      : status;
+}
+
+absl::Status AddPartner(const Folder& folder, const Place& partner) {
+  Owner owner = ReadOwner(folder);
+  owner.partner = partner;
+  return WriteOwner(folder, owner);
 }
 
 void RemoveFiles(const Folder& folder) noexcept {

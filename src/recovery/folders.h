@@ -26,13 +26,32 @@ struct Roots {
 // SPANRING_RING_DIR and SPANRING_JOURNAL_DIR, or where they are by default.
 Roots RootsOf(const Options& options);
 
+// A folder, by more than its path, which may mean another one elsewhere.
+struct Place {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::string path;
+  // As it is now; none when there is none.
+  static Place Of(const std::string& path);
+  bool exists() const noexcept { return inode != 0; }
+  bool operator==(const Place& other) const noexcept {
+    return exists() && device == other.device && inode == other.inode;
+  }
+};
+
 // Who made a folder: the file `owner`, lines of a word and a text.
 struct Owner {
   std::string version;
   std::string service;
   std::string target;  // Whose database: pg::TargetOf.
   std::uint64_t pid = 0;
+  std::string boot = {};  // BootId, when it was made.
+  // The root in which the writer has its other folder too, if it does. In that of the rings it is
+  // added later, before there is a segment.
+  Place partner = {};
 };
+// Which run of this machine it is; "": not known.
+std::string BootId();
 std::string ToText(const Owner& owner);
 Owner OwnerFromText(std::string_view text);
 
@@ -42,6 +61,7 @@ struct Folder {
   std::string name;
   platform::Fd fd;
   platform::Fd lock;
+  std::string root_path;
 };
 
 // Makes this process's own.
@@ -53,6 +73,8 @@ struct Folder {
 [[nodiscard]] Owner ReadOwner(const Folder& folder);
 // A reader finds the old one or the new one.
 [[nodiscard]] absl::Status WriteOwner(const Folder& folder, const Owner& owner);
+// Adds to the owner's text. NotFound: the folder was removed.
+[[nodiscard]] absl::Status AddPartner(const Folder& folder, const Place& partner);
 // With all that is in it. The lock is held on: who waits for it finds that it is gone.
 void RemoveFiles(const Folder& folder) noexcept;
 

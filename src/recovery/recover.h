@@ -31,6 +31,8 @@ struct Recovered {
   std::uint64_t were_open = 0;
   std::uint64_t already_there = 0;  // Of all those: an earlier recovery had stored them.
   std::uint64_t rejected = 0;
+  std::uint64_t damaged = 0;  // Rows of the journal that cannot be read any more.
+  // FailedPrecondition: left alone, and what to do about it.
   absl::Status status;
 };
 
@@ -57,8 +59,16 @@ class Recovery {
     Folder rings;
     Folder journal;
   };
+  // Towards the database, of one writer.
+  struct Account {
+    std::string writer;
+    Stats stats;  // What its memory says, and the drops of this recovery.
+    Recovered* recovered;
+    pg::BatchSender* sender;
+  };
 
   absl::Status Take(const TraceId& writer, Claim* claim, Recovered* recovered) const;
+  absl::Status CheckPartner(const Claim& claim) const;
   absl::Status Survey(const Claim& claim, Recovered* recovered) const;
   static void RemoveAll(const Claim& claim);
   bool IsForNobody(const Claim& claim, Recovered recovered) const;
@@ -66,11 +76,14 @@ class Recovery {
   absl::Status Connect();
   absl::Status ApplyPositions(const Claim& claim, const std::vector<std::uint64_t>& sequences,
                               WriterImage* image);
+  absl::Status DeliverAll(const Claim& claim, const std::vector<std::uint64_t>& sequences,
+                          const WriterImage* image, Recovered* recovered);
   absl::Status DeliverSegments(const Claim& claim, const std::vector<std::uint64_t>& sequences,
-                               pg::BatchSender* sender, Recovered* recovered);
-  absl::Status DeliverImage(const WriterImage& image, pg::BatchSender* sender,
-                            Recovered* recovered);
-  absl::Status Send(const flush::Batch& batch, pg::BatchSender* sender, Recovered* recovered);
+                               Account& account);
+  absl::Status DeliverImage(const WriterImage& image, Account& account);
+  absl::Status Send(const flush::Batch& batch, Account& account);
+  static absl::Status StoreDrops(DropReason reason, std::uint64_t spans, Account& account);
+  void BackOff(int failures);
 
   const Options options_;
   const bool all_;

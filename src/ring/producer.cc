@@ -26,7 +26,8 @@ constexpr std::size_t kRingOffset = RoundUpToPage(sizeof(PageHeader) + sizeof(Pr
 Producer* Producer::Create(Registry* registry, std::uint64_t ring_bytes,
                            std::uint64_t max_open_spans) noexcept {
   // Prefaulted: the first lap of the ring must not take page faults one by one.
-  PageHeader* page = registry->memory().Map(PageKind::kProducer, kRingOffset + ring_bytes);
+  PageHeader* page = registry->memory().Map(PageKind::kProducer, kRingOffset + ring_bytes,
+                                            /*head_bytes=*/kRingOffset);
   if (page == nullptr) return nullptr;
   auto* producer = new (page + 1)
       Producer(registry, page->number, reinterpret_cast<std::uint8_t*>(page) + kRingOffset,

@@ -29,17 +29,24 @@ std::string PageFileName(PageKind kind, std::uint64_t number) {
   return NameOf(kind, number).data();
 }
 
-PageHeader* WriterMemory::Map(PageKind kind, std::size_t bytes) noexcept {
+PageHeader* WriterMemory::Map(PageKind kind, std::size_t bytes, std::size_t head_bytes) noexcept {
   void* memory = nullptr;
   std::uint64_t number = 0;
   if (folder_) {
     // relaxed: as said at next_number_.
     number = next_number_.fetch_add(1, std::memory_order_relaxed);
     memory = platform::MapFile(folder_.get(), NameOf(kind, number).data(), bytes);
-    if (memory == nullptr) number = 0;
   }
-  if (memory == nullptr) memory = platform::MapPages(bytes, /*prefault=*/true);
-  if (memory == nullptr) return nullptr;
+  if (memory == nullptr) {
+    memory = platform::MapPages(bytes, /*prefault=*/true);
+    if (memory == nullptr) return nullptr;
+    // relaxed: as said at has_overflowed_.
+    if (folder_) has_overflowed_.store(true, std::memory_order_relaxed);
+    if (!folder_ || head_bytes == 0 ||
+        !platform::MapFileInto(folder_.get(), NameOf(kind, number).data(), head_bytes, memory)) {
+      number = 0;
+    }
+  }
   auto* page = new (memory) PageHeader{};
   page->version = kPageVersion;
   page->kind = kind;

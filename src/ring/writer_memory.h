@@ -2,7 +2,8 @@
 // them when this one has been killed; without a folder, in memory of its own.
 // Threads: any.
 // Memory: mapped, each piece with a PageHeader in front.
-// Errors: a file that cannot be made leaves its piece in memory of its own; nullptr: neither.
+// Errors: a piece that finds no room in a file is in memory of its own, all but its counts if
+//   those find some; nullptr: neither.
 // Design: docs/reliability.md#files
 //
 //   folder/control       ControlData: who this is, its clock, its counts, the names of call sites
@@ -74,8 +75,9 @@ class WriterMemory {
   // `folder` stays open.
   explicit WriterMemory(platform::Fd folder) : folder_(std::move(folder)) {}
 
-  // Zeroed and touched, but for the header.
-  PageHeader* Map(PageKind kind, std::size_t bytes) noexcept;
+  // Zeroed and touched, but for the header. Where all of it finds no room in a file, the first
+  // `head_bytes` may: a reader then finds the counts in them.
+  PageHeader* Map(PageKind kind, std::size_t bytes, std::size_t head_bytes = 0) noexcept;
   // release: what the header says is there. Pairs with nothing here: a reader comes when we are
   // gone.
   static void Publish(PageHeader* page) noexcept {
@@ -84,6 +86,8 @@ class WriterMemory {
   void Unmap(PageHeader* page) noexcept;
 
   bool in_files() const noexcept { return static_cast<bool>(folder_); }
+  // Some piece found no room in a file. relaxed: a little late is as good.
+  bool has_overflowed() const noexcept { return has_overflowed_.load(std::memory_order_relaxed); }
   // In a forked child, where no call is made to it any more.
   void CloseAfterFork() noexcept { folder_.Close(); }
 
@@ -91,6 +95,8 @@ class WriterMemory {
   platform::Fd folder_;
   // relaxed: only their uniqueness matters.
   std::atomic<std::uint64_t> next_number_{1};
+  // relaxed: only ever set.
+  std::atomic<bool> has_overflowed_{false};
 };
 
 // "producer-7"

@@ -84,7 +84,11 @@ pg::ShipperParts Runtime::PartsOfShipper(Way* way, const Options& options, bool 
   pg::ShipperParts parts{.writer = writer_id_,
                          .journal = &way->journal,
                          .counters = &counters_,
-                         .stats = [this] { return GetStats(); },
+                         .stats =
+                             [this] {
+                               TellOfMemory();
+                               return GetStats();
+                             },
                          .first_connect = {},
                          .look_around = {},
                          .is_first = is_first};
@@ -117,6 +121,7 @@ void Runtime::MakeRegistry(const Options& options) {
       control_ = registry_->MakeControl();
       if (control_ == nullptr) {
         recovery::RemoveFiles(ring_folder_);
+        ring_folder_ = {};
         delete registry_;
         registry_ = nullptr;
         folder = absl::UnavailableError(absl::StrCat("no room in ", root));
@@ -146,12 +151,33 @@ std::function<absl::StatusOr<int>()> Runtime::JournalOpener(const Options& optio
   if (root.empty()) return {};
   return [this, root]() -> absl::StatusOr<int> {
     if (!journal_folder_.fd) {
-      auto folder = recovery::MakeFolder(root, writer_id_, owner_);
+      // Each of the two says that there is the other: who finds one alone must know whether spans
+      // are missing. Before there is a segment.
+      recovery::Owner owner = owner_;
+      if (ring_folder_.fd) owner.partner = recovery::Place::Of(ring_folder_.root_path);
+      auto folder = recovery::MakeFolder(root, writer_id_, owner);
       if (!folder.ok()) return folder.status();
+      if (ring_folder_.fd) {
+        const absl::Status added = recovery::AddPartner(ring_folder_, recovery::Place::Of(root));
+        if (!added.ok() && !absl::IsNotFound(added)) {
+          recovery::RemoveFiles(*folder);
+          return added;
+        }
+      }
       journal_folder_ = std::move(*folder);
     }
     return journal_folder_.fd.get();
   };
+}
+
+// By a shipper: a thread that starts its first span has no time for the host's log.
+void Runtime::TellOfMemory() {
+  if (!registry_->memory().has_overflowed()) return;
+  // relaxed: who comes first says it.
+  if (told_of_memory_.exchange(true, std::memory_order_relaxed)) return;
+  base::LogError(absl::StrCat(ring_folder_.root_path,
+                              " has no room for all rings: what finds none is in memory, and lost "
+                              "if the process is killed"));
 }
 
 // What dead processes left, and once a day the database's maintenance, on a thread of its own while
@@ -205,7 +231,10 @@ void Runtime::RecoverOthers(Way& way) {
   std::uint64_t spans = 0;
   for (const recovery::Recovered& one : way.recovery.Run()) {
     spans += one.from_journal + one.from_rings + one.were_open;
-    if (!one.status.ok() && !absl::IsCancelled(one.status)) {
+    // What is left alone is found again every minute.
+    const bool is_news = !absl::IsFailedPrecondition(one.status) ||
+                         way.left_alone.insert(one.writer.ToUuid()).second;
+    if (!one.status.ok() && !absl::IsCancelled(one.status) && is_news) {
       base::LogError(absl::StrCat("cannot recover what process ", one.owner.pid, " (",
                                   one.owner.service, ") left: ", one.status.message()));
     }
@@ -260,7 +289,9 @@ absl::Status Runtime::GoTo(const std::string& target) {
   owner_.target = target;
   for (const recovery::Folder* folder : {&ring_folder_, &journal_folder_}) {
     if (!folder->fd) continue;
-    if (absl::Status status = recovery::WriteOwner(*folder, owner_); !status.ok()) return status;
+    recovery::Owner owner = recovery::ReadOwner(*folder);
+    owner.target = target;
+    if (absl::Status status = recovery::WriteOwner(*folder, owner); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

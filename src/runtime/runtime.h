@@ -10,6 +10,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -60,7 +62,8 @@ class Runtime {
     recovery::Recovery recovery;
     std::mutex mutex;
     std::condition_variable changed;
-    bool in_upkeep = false;  // Under mutex.
+    bool in_upkeep = false;            // Under mutex.
+    std::set<std::string> left_alone;  // Writers; of the thread that looks after them.
     // The first shipper's thread: since when the database's maintenance is due, and how many spans
     // it had when that was last asked.
     std::chrono::steady_clock::time_point maintenance_due =
@@ -76,6 +79,7 @@ class Runtime {
   static void Maintain(Way& way);
   absl::Status GoTo(const std::string& target);
   static void WaitForDrainer(Way& way, pg::Deadline deadline);
+  void TellOfMemory();
   static bool WaitForShippers(Way& way, pg::Deadline deadline);
   static void StopShippers(Way& way);
   absl::Status Undelivered(Way& way, bool delivered);
@@ -89,6 +93,7 @@ class Runtime {
   ring::Registry* registry_ = nullptr;
   flush::Counters counters_;
   std::atomic<bool> running_{false};
+  std::atomic<bool> told_of_memory_{false};
   // All that the database is to know of this process it knows; else the files stay for who
   // recovers.
   std::atomic<bool> counts_stored_{false};

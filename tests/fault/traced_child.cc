@@ -84,6 +84,7 @@ recovery::Recovered RecoverAll(const Options& options) {
     sum.were_open += one.were_open;
     sum.already_there += one.already_there;
     sum.rejected += one.rejected;
+    sum.damaged += one.damaged;
   }
   return sum;
 }

@@ -91,6 +91,25 @@ TEST(Segment, AChangedBitIsNeverReadAsARow) {
   }
 }
 
+// How many spans are lost is known by the frames that have their length.
+TEST(Segment, DamagedFramesSayHowManyRowsTheyHad) {
+  const TemporaryFolder folder;
+  const platform::Fd fd = folder.Open();
+  {
+    auto writer = SegmentWriter::Create(fd.get(), kWriter, 9);
+    ASSERT_TRUE(writer.ok());
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(writer->Append(std::string(700, 'r'), 5, {}).ok());
+  }
+  std::string bytes = BytesOf(folder, 9);
+  EXPECT_EQ(RowsClaimed(bytes), 10U);
+  bytes[bytes.size() - 1] ^= 1;
+  EXPECT_EQ(ReadSegment(bytes)->rows, 5U);
+  EXPECT_EQ(RowsClaimed(bytes), 10U);
+  bytes.pop_back();
+  EXPECT_EQ(RowsClaimed(bytes), 5U) << "it was cut off: its rows are in the rings";
+  EXPECT_EQ(RowsClaimed(""), 0U);
+}
+
 TEST(Segment, AnotherVersionIsNotTouched) {
   const TemporaryFolder folder;
   std::string other = TwoFrames(folder);

@@ -112,6 +112,51 @@ TEST_F(Folders, ARootOfAnotherUserIsRefused) {
   EXPECT_NE(status.message().find("another user"), absl::string_view::npos);
 }
 
+// As with the root in /var/tmp, of a process without HOME.
+TEST_F(Folders, AParentThatSomebodyElseCouldHaveMadeIsRefused) {
+  const std::string everybodys = folder_.path() + "/everybodys";
+  fs::create_directory(everybodys);
+  fs::permissions(everybodys, fs::perms::all | fs::perms::sticky_bit);
+  const std::string parent = everybodys + "/spanring";
+  EXPECT_TRUE(MakeFolder(parent + "/journal", TraceId(1, 1), {}).ok());
+  EXPECT_EQ(ModeOf(parent), 0700U);
+  const auto refused = [&] {
+    const absl::Status status = MakeFolder(parent + "/journal", kWriter, {}).status();
+    return absl::IsFailedPrecondition(status) &&
+           status.message().find(parent) != absl::string_view::npos;
+  };
+  fs::permissions(parent, fs::perms::owner_all | fs::perms::group_write);
+  EXPECT_TRUE(refused());
+  fs::permissions(parent, fs::perms::owner_all | fs::perms::others_write);
+  EXPECT_TRUE(refused());
+  fs::permissions(parent, fs::perms::owner_all);
+  EXPECT_FALSE(refused());
+  fs::rename(parent, everybodys + "/elsewhere");
+  fs::create_directory_symlink(everybodys + "/elsewhere", parent);
+  EXPECT_TRUE(refused());
+  if (geteuid() != 0) return;
+  fs::remove(parent);
+  fs::rename(everybodys + "/elsewhere", parent);
+  ASSERT_EQ(chown(parent.c_str(), 12345, 12345), 0);
+  EXPECT_TRUE(refused());
+}
+
+TEST_F(Folders, SayOfTheirWriterWhereItsOtherFolderIs) {
+  const Place place = Place::Of(folder_.path());
+  ASSERT_TRUE(place.exists());
+  const auto made = MakeFolder(Root(), kWriter, {});
+  ASSERT_TRUE(made.ok());
+  EXPECT_FALSE(ReadOwner(*made).partner.exists());
+  ASSERT_TRUE(AddPartner(*made, place).ok());
+  const Owner owner = ReadOwner(*made);
+  EXPECT_EQ(owner.boot, BootId());
+  EXPECT_EQ(owner.boot.size(), 36U);
+  EXPECT_EQ(owner.partner, place);
+  EXPECT_EQ(owner.partner.path, folder_.path());
+  EXPECT_FALSE(owner.partner == Place::Of(Root()));
+  EXPECT_FALSE(Place::Of("/nowhere") == Place::Of("/nowhere"));
+}
+
 TEST_F(Folders, AFileWithASecondNameIsRefused) {
   {
     ASSERT_TRUE(MakeFolder(Root(), kWriter, {}).ok());
@@ -155,6 +200,11 @@ TEST(OwnerText, IsReadBackAndHarmlessWhateverItHolds) {
   EXPECT_EQ(back.pid, 3U);
   EXPECT_EQ(OwnerFromText("pid x\n\n\nservice\ntarget  two\n\xff").target, " two");
   EXPECT_EQ(OwnerFromText("").pid, 0U);
+  for (const char* odd :
+       {"partner ", "partner 1", "partner 1 2", "partner x 2 /y", "partner 1 x "}) {
+    EXPECT_FALSE(OwnerFromText(odd).partner.exists()) << odd;
+  }
+  EXPECT_EQ(OwnerFromText("partner 1 2 /a b").partner.path, "/a b");
 }
 
 }  // namespace
