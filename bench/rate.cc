@@ -69,7 +69,7 @@ const std::vector<Case>& Cases() {
       {"whole/1000", "whole", 1'000, {}},
       {"whole/50000", "whole", 50'000, {}},
       {"whole/memory", "whole", 10'000, {"SPANRING_RING_DIR=off", "SPANRING_JOURNAL_DIR=off"}},
-      {"whole/2_shippers", "whole", 10'000, {"SPANRING_SHIPPERS=2"}},
+      {"whole/1_shipper", "whole", 10'000, {"SPANRING_SHIPPERS=1"}},
       {"earlier/trace_spans", "earlier", 1, {}},
       {"earlier/earlier_table", "earlier", 1, {}, "earlier.trace_spans"}};
   return cases;
@@ -95,6 +95,7 @@ CREATE INDEX ON earlier.trace_spans (service, operation);
 
 constexpr char kEmptyTables[] =
     "TRUNCATE trace_spans, trace_open_spans, trace_batches, trace_writers, trace_drops,"
+    " trace_rollups, trace_execution_summaries,"
     " earlier.trace_spans";
 
 [[noreturn]] void Fail(const std::string& what) { throw std::runtime_error(what); }

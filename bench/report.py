@@ -267,7 +267,7 @@ RATE_CASES = {
     "raw/50000": "raw `COPY`, 50,000",
     "whole/10000": "**whole way**",
     "whole/memory": "whole way, rings and journal in memory",
-    "whole/2_shippers": "whole way, `SPANRING_SHIPPERS=2`",
+    "whole/1_shipper": "whole way, `SPANRING_SHIPPERS=1`",
     "whole/1000": "whole way, `SPANRING_BATCH_ROWS=1000`",
     "whole/50000": "whole way, `SPANRING_BATCH_ROWS=50000`",
     "earlier/trace_spans": "INSERT and UPDATE a span, the same table",

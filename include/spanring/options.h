@@ -61,9 +61,10 @@ struct Options {
   // when it is full.
   bool journal_drops_oldest = false;
 
-  // SPANRING_SHIPPERS: connections that load batches at the same time; 1 to 8. Two take 1.6 times
-  // as much to the database as one, and as much of its processors.
-  std::uint64_t shippers = 1;
+  // SPANRING_SHIPPERS: the most connections that load batches at the same time; 1 to 8. All but the
+  // first are opened only while batches queue. Two take 1.6 times as much to the database as one,
+  // and as much of its processors.
+  std::uint64_t shippers = 2;
 
   // SPANRING_OPEN_SPAN_MS: a span that is open for longer has a row in trace_open_spans until it
   // ends; 100 to 86,400,000, or 0 for none.

@@ -250,6 +250,8 @@ void Journal::Enqueue(Batch* batch) {
 Batch* Journal::Take(bool first) noexcept {
   Batch* batch = nullptr;
   if (first && ordered_.try_dequeue(batch)) return batch;
+  // One that waits while the first has none in hand is the first's.
+  if (!first && waiting() < 2) return nullptr;
   return sealed_.try_dequeue(batch) ? batch : nullptr;
 }
 

@@ -96,7 +96,8 @@ class Journal {
 
   // --- The shippers ---
 
-  // The oldest sealed batch, or nullptr. `first`: for the one shipper that takes ordered ones too.
+  // The oldest sealed batch, or nullptr. `first`: for the one shipper that takes ordered ones too;
+  // the others help while batches queue.
   Batch* Take(bool first = true) noexcept;
   // Brings its rows into memory. Unavailable: try again. DataLoss: some are damaged; `rows` says
   // how many are left.

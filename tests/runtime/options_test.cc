@@ -29,7 +29,7 @@ constexpr NumberSetting kNumbers[] = {
     {"SPANRING_FLUSH_INTERVAL_MS", &Options::flush_interval_ms, 500, 1, 60'000},
     {"SPANRING_BATCH_ROWS", &Options::batch_rows, 10'000, 1, 100'000},
     {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, 268'435'456, 1'048'576, 1'099'511'627'776},
-    {"SPANRING_SHIPPERS", &Options::shippers, 1, 1, 8},
+    {"SPANRING_SHIPPERS", &Options::shippers, 2, 1, 8},
     {"SPANRING_OPEN_SPAN_MS", &Options::open_span_ms, 5'000, 0, 86'400'000},
     {"SPANRING_CONNECT_TIMEOUT_MS", &Options::connect_timeout_ms, 10'000, 100, 600'000},
     {"SPANRING_BATCH_TIMEOUT_MS", &Options::batch_timeout_ms, 60'000, 100, 3'600'000},
