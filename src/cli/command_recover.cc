@@ -1,4 +1,5 @@
 // spanring recover
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -87,6 +88,17 @@ absl::StatusOr<int> Recover(const Context& context, bool list, bool all_database
   }
   for (const Recovered& one : all) {
     if (!one.status.ok() && !absl::IsAborted(one.status)) return kExitBadAnswer;
+  }
+  if (!list && !all_databases) {
+    const std::vector<Recovered> left = recovery.List();
+    const auto others = std::count_if(left.begin(), left.end(), [](const Recovered& one) {
+      return one.status.ok() && one.from_journal + one.from_rings + one.were_open > 0;
+    });
+    if (others > 0) {
+      PrintNote(absl::StrCat(others, others == 1 ? " process" : " processes",
+                             " left spans for other databases: `recover --list` shows them, "
+                             "`recover --all` delivers them to this one"));
+    }
   }
   return kExitOk;
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/render/text.h"
 #include "dev/private_server.h"
+#include "pg/handles.h"
 
 namespace spanring::cli {
 namespace {
@@ -61,7 +62,8 @@ absl::StatusOr<Target> MakeTarget(std::string conninfo, std::string source) {
                            conninfo.starts_with("postgresql://") ||
                            conninfo.starts_with("postgres://");
   std::map<std::string, std::string> values = Parsed(conninfo);
-  if ((!looks_right && !conninfo.empty()) || values.empty()) {
+  // Of what is torn nothing may be shown: parts of a password may be anywhere.
+  if ((!looks_right && !conninfo.empty()) || values.empty() || !pg::FaultOf(conninfo).empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(source,
                      " is not a connection string: write it as "

@@ -34,7 +34,7 @@ Look after
   doctor                  why are no spans arriving? each cause with what to do
   migrate [up|status]     bring the schema up to this program
   migrate down --to N --drop-data
-  recover [--list]        deliver the spans that processes left when they died
+  recover [--list|--all]  deliver the spans that processes left when they died
   import FILE...          Jaeger, OTLP or Zipkin JSON, or CSV; - is standard input
   retain --days N         remove what is older
 Try

@@ -207,6 +207,14 @@ Owner ReadOwner(const Folder& folder) {
   return OwnerFromText({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
 }
 
+Owner ReadOwner(const std::string& root, const TraceId& writer) {
+  const platform::Fd fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return {};
+  auto folder = platform::OpenFolderAt(fd.get(), writer.ToUuid(), /*create=*/false);
+  if (!folder.ok()) return {};
+  return ReadOwner(Folder{{}, {}, std::move(*folder), {}, {}});
+}
+
 absl::Status WriteOwner(const Folder& folder, const Owner& owner) {
   constexpr char kOwnerNew[] = "owner.new";
   const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerNew, /*create=*/true);

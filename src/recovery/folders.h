@@ -71,6 +71,8 @@ struct Folder {
 // somebody else has taken it.
 [[nodiscard]] absl::StatusOr<Folder> TakeFolder(const std::string& root, const TraceId& writer);
 [[nodiscard]] Owner ReadOwner(const Folder& folder);
+// Of a process that lives, too; nothing where there is none.
+[[nodiscard]] Owner ReadOwner(const std::string& root, const TraceId& writer);
 // A reader finds the old one or the new one.
 [[nodiscard]] absl::Status WriteOwner(const Folder& folder, const Owner& owner);
 // Adds to the owner's text. NotFound: the folder was removed.

@@ -94,6 +94,11 @@ std::vector<Recovered> Recovery::List() {
     Claim claim;
     recovered.status = Take(writer, &claim, &recovered);
     if (absl::IsNotFound(recovered.status)) continue;
+    for (const std::string* root : {&roots_.rings, &roots_.journal}) {
+      if (absl::IsAborted(recovered.status) && recovered.owner.pid == 0 && !root->empty()) {
+        recovered.owner = ReadOwner(*root, writer);
+      }
+    }
     if (recovered.status.ok()) recovered.status = Survey(claim, &recovered);
     if (recovered.status.ok()) recovered.status = CheckPartner(claim);
     all.push_back(std::move(recovered));

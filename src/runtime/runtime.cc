@@ -422,10 +422,10 @@ absl::Status Runtime::Undelivered(Way& way, bool delivered) {
     return absl::DeadlineExceededError(absl::StrCat(lost, " spans were dropped"));
   }
   if (on_disk > 0) {
-    const std::string message =
-        absl::StrCat(on_disk,
-                     " spans stay in the journal until the next process of this user, or "
-                     "`spanring recover`, delivers them");
+    const std::string message = absl::StrCat(
+        on_disk,
+        " spans stay in the journal until a process of this user for that database, or "
+        "`spanring recover`, delivers them");
     base::LogError(message);
     return absl::DeadlineExceededError(message);
   }

@@ -325,6 +325,8 @@ TEST_F(ProgramTest, AWrongPasswordIsToldWithoutIt) {
         absl::StrCat("host=", host, " user=asked dbname=filled password=", kSecret),
         absl::StrCat("postgresql://asked:", kSecret, "@no-such-host.invalid/filled"),
         absl::StrCat("postgresql://asked:", kSecret, "@h/filled?no_such_option=1"),
+        // What follows the first @ of a password that is not escaped.
+        absl::StrCat("postgresql://asked:half@", kSecret, "@127.0.0.1:1/filled"),
         absl::StrCat("postgresql//asked:", kSecret, "@h/filled")}) {
     for (const char* command : {"health", "doctor"}) {
       const Outcome outcome = RunProgram({command}, {"DATABASE_URL=" + url});
