@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import pathlib
-import tempfile
 import uuid
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -60,27 +59,7 @@ def write_csv(rows: list, path: pathlib.Path) -> None:
 
 
 def import_csv(database, path: pathlib.Path) -> None:
-    """By the program's own import."""
-    if database.has_command("import"):
-        with tempfile.TemporaryDirectory() as folder:
-            plain = pathlib.Path(folder) / path.name.removesuffix(".gz")
-            plain.write_bytes(gzip.decompress(path.read_bytes()))
-            database.spanring("import", "--format", "csv", str(plain), "-d", database.url)
-    else:
-        load_csv(database, path)
-
-
-def load_csv(database, path: pathlib.Path) -> None:
-    """REPLACE BY `spanring import` where there is none yet: the same rows, by COPY."""
-    rows = []
-    for row in read_csv(path):
-        start, end = int(row["StartTimeUnixNano"]), int(row["EndTimeUnixNano"])
-        parent = None if row["ParentID"] == "root" else hex_id(row["ParentID"])
-        service = row["PodName"].rsplit("-", 2)[0]
-        ids = (hex_id(row["TraceID"]), hex_id(row["SpanID"]), parent)
-        times = (at(start), at(end), end - start, (end - start) // 1_000_000)
-        rows.append((*ids, service, row["OperationName"], *times, "completed", None, None, None))
-    database.copy(rows)
+    database.spanring("import", "--format", "csv", str(path), "-d", database.url)
 
 
 def hex_id(text: str) -> str:

@@ -39,14 +39,6 @@ class Database:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
-    def has_command(self, name: str) -> bool:
-        """An unknown command's --help is that of the whole program."""
-        texts = [
-            subprocess.run([str(self.program), *words, "--help"], capture_output=True).stdout
-            for words in ([], [name])
-        ]
-        return texts[0] != texts[1]
-
     def run(self, script: str) -> str:
         command = ["psql", self.url, "-XqAt", "-v", "ON_ERROR_STOP=1"]
         done = subprocess.run(command, input=script, capture_output=True, text=True)
@@ -58,9 +50,6 @@ class Database:
         """The rows as objects."""
         answer = self.run(f"SELECT coalesce(json_agg(row_to_json(r)), '[]') FROM ({query}) AS r;")
         return json.loads(answer)
-
-    def has_function(self, name: str) -> bool:
-        return self.run(f"SELECT count(*) FROM pg_proc WHERE proname = '{name}';").strip() != "0"
 
     def copy(self, rows: list) -> None:
         """Rows in the order of COLUMNS; None is NULL."""
