@@ -255,15 +255,20 @@ void ExpectSumsAgree(PGconn* connection) {
   RunSql(connection,
          "SELECT trace_fold_day(day) FROM (SELECT DISTINCT (started_at AT TIME ZONE 'UTC')::date"
          " FROM trace_spans) AS days (day)");
-  // Which of several an execution's spans has as its job, model and region is not said.
+  // Which of several jobs, models and regions an execution has is not said, nor without a root
+  // which of its traces.
+  RunSql(connection,
+         "CREATE FUNCTION pg_temp.unsaid(of_row jsonb) RETURNS text[] LANGUAGE sql AS $$ SELECT"
+         " '{job_id,model_id,region}'::text[] || CASE WHEN of_row->>'root_duration_ns' IS NULL"
+         " THEN '{trace_id}'::text[] ELSE '{}'::text[] END $$");
   EXPECT_EQ(
       ValueOf(connection,
               "WITH counted AS (SELECT to_jsonb(rollups) - 'is_folded' AS row"
               " FROM trace_rollups AS rollups"
               " UNION ALL SELECT to_jsonb(summaries) FROM trace_execution_summaries AS"
               " summaries),"
-              " plain AS (SELECT row - '{job_id,model_id,region}'::text[] AS row FROM added),"
-              " anew AS (SELECT row - '{job_id,model_id,region}'::text[] AS row FROM counted)"
+              " plain AS (SELECT row - pg_temp.unsaid(row) AS row FROM added),"
+              " anew AS (SELECT row - pg_temp.unsaid(row) AS row FROM counted)"
               " SELECT coalesce(left(string_agg(row::text, E'\n' ORDER BY row), 2000), 'none')"
               " FROM ((SELECT * FROM plain EXCEPT SELECT * FROM anew)"
               " UNION ALL (SELECT * FROM anew EXCEPT SELECT * FROM plain)) AS different"),
