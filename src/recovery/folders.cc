@@ -217,23 +217,28 @@ Owner ReadOwner(const std::string& root, const TraceId& writer) {
 
 absl::Status WriteOwner(const Folder& folder, const Owner& owner) {
   constexpr char kOwnerNew[] = "owner.new";
+  unlinkat(folder.fd.get(), kOwnerNew, 0);  // What a process that was killed amid this left.
   const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerNew, /*create=*/true);
   if (!file.ok()) return file.status();
   const std::string text = ToText(owner);
   absl::Status status = platform::WriteFile(*file, text.data(), text.size(), 0);
-  if (status.ok() && ftruncate(file->get(), static_cast<off_t>(text.size())) == 0 &&
-      renameat(folder.fd.get(), kOwnerNew, folder.fd.get(), kOwnerName) == 0) {
-    return status;
+  if (status.ok() && renameat(folder.fd.get(), kOwnerNew, folder.fd.get(), kOwnerName) != 0) {
+    status = absl::UnavailableError(
+        absl::StrCat("cannot write an owner's file: ", std::strerror(errno)));
   }
-  return status.ok() ? absl::UnavailableError(
-                           absl::StrCat("cannot write an owner's file: ", std::strerror(errno)))
-                     : status;
+  if (!status.ok()) unlinkat(folder.fd.get(), kOwnerNew, 0);
+  return status;
 }
 
+// Into the page that the file has: a full tmpfs must not keep the journal from being opened.
 absl::Status AddPartner(const Folder& folder, const Place& partner) {
-  Owner owner = ReadOwner(folder);
-  owner.partner = partner;
-  return WriteOwner(folder, owner);
+  const auto file = platform::OpenFileAt(folder.fd.get(), kOwnerName, /*create=*/false);
+  if (!file.ok()) return file.status();
+  const auto before = platform::ReadFile(*file, kMostOwnerBytes);
+  if (!before.ok()) return before.status();
+  // On a line of its own, whatever an earlier try left.
+  const std::string line = absl::StrCat("\n", LineOf(partner));
+  return platform::WriteFile(*file, line.data(), line.size(), before->size());
 }
 
 void RemoveFiles(const Folder& folder) noexcept {

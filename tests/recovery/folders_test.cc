@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "recovery/folder_fixture.h"
 
@@ -155,6 +156,21 @@ TEST_F(Folders, SayOfTheirWriterWhereItsOtherFolderIs) {
   EXPECT_EQ(owner.partner.path, folder_.path());
   EXPECT_FALSE(owner.partner == Place::Of(Root()));
   EXPECT_FALSE(Place::Of("/nowhere") == Place::Of("/nowhere"));
+}
+
+TEST_F(Folders, AnOwnerIsWrittenAnewWhateverAnEarlierTryLeft) {
+  const auto made = MakeFolder(Root(), TraceId(1, 2), {});
+  ASSERT_TRUE(made.ok());
+  const std::string left = Root() + "/" + made->name + "/owner.new";
+  std::ofstream(left) << "half of an ow";
+  Owner owner;
+  owner.target = "h:5432/d";
+  owner.partner = Place::Of(Root());
+  ASSERT_TRUE(WriteOwner(*made, owner).ok());
+  ASSERT_TRUE(WriteOwner(*made, owner).ok());
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_EQ(ReadOwner(*made).target, "h:5432/d");
+  EXPECT_EQ(ReadOwner(*made).partner, Place::Of(Root()));
 }
 
 TEST_F(Folders, AFileWithASecondNameIsRefused) {
