@@ -224,19 +224,20 @@ void Drainer::Keep(const ring::RecordHeader* record) {
   }
 }
 
-// The spans that it would have closed are open no more all the same: a later batch says so.
+// The spans that it would have closed are open no more, dropped or not: a later batch says so.
 bool Drainer::DropOldest() {
   Batch* oldest = journal_->TakeOldest();
   if (oldest == nullptr) return false;
   const std::uint32_t rows = oldest->rows;
-  const std::vector<SpanKey> closed = oldest->closed;
-  if (!journal_->Discard(oldest)) return false;
-  counters_->CountDropped(DropReason::kJournalFull, rows);
+  const std::vector<SpanKey> closed = std::move(oldest->closed);
+  const bool discarded = journal_->Discard(oldest);
+  if (discarded) counters_->CountDropped(DropReason::kJournalFull, rows);
+  // May throw std::bad_alloc: after the batch is settled.
   if (!closed.empty()) {
     std::vector<SpanKey>& later = journal_->OpenForClosed()->closed;
     later.insert(later.end(), closed.begin(), closed.end());
   }
-  return true;
+  return discarded;
 }
 
 bool Drainer::BatchIsFull() const {
