@@ -182,6 +182,24 @@ TEST_F(Sums, MaintenanceRemovesOnlyWhatSomebodyAskedFor) {
   EXPECT_EQ(Database().Value("SELECT count(*) FROM trace_spans"), "0");
 }
 
+// Dropping and attaching partitions locks out all writers until the end of the transaction.
+TEST_F(Sums, MaintenanceTakesItsLocksLast) {
+  Database().Run(
+      "UPDATE trace_maintenance SET retention_days = 30;"
+      "CREATE TABLE old PARTITION OF trace_spans FOR VALUES"
+      " FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+  Write(1, {{.id = 1, .service = "runner", .operation = "execute", .end_s = 6}});
+  Database().Run("SELECT pg_sleep(1.1)");  // So that the server counts the row.
+  std::vector<std::string> actions;
+  for (const auto& row : Database().Rows("SELECT action FROM trace_maintain('0')")) {
+    actions.push_back(row[0]);
+  }
+  EXPECT_THAT(actions, testing::Contains("folded"));
+  ASSERT_GE(actions.size(), 3U);
+  EXPECT_EQ(actions[actions.size() - 2], "made");
+  EXPECT_EQ(actions.back(), "dropped");
+}
+
 TEST_F(Sums, MaintenanceFoldsAlsoTheDefaultPartition) {
   Database().Run(
       "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at, status,"

@@ -1,5 +1,5 @@
--- Everything that is due, at most once in p_every: the partitions of the days to come, retention
--- where somebody set one, the sums of rows that others inserted, and fresh statistics. What fails is
+-- Everything that is due, at most once in p_every: the sums of rows that others inserted, fresh
+-- statistics, the partitions of the days to come, and retention where somebody set one. What fails is
 -- said and does not keep the rest from being done. Any writer calls it, and pg_cron may.
 --
 -- SECURITY DEFINER, since the role that writes owns no table: see trace_ensure_partitions for the
@@ -32,24 +32,6 @@ BEGIN
     END IF;
     UPDATE trace_maintenance AS settings SET last_started_at = pg_catalog.now()
     WHERE settings.is_only_row;
-
-    BEGIN
-        SELECT trace_ensure_partitions(7) INTO v_number;
-        RETURN QUERY SELECT 'made'::text, 'partitions'::text, v_number;
-    EXCEPTION WHEN OTHERS THEN
-        RAISE WARNING 'partitions were not made: %', SQLERRM;
-    END;
-
-    IF v_retention_days IS NOT NULL THEN
-        BEGIN
-            RETURN QUERY
-            SELECT removed.action, removed.object_name, removed.rows_removed
-            FROM trace_retain(v_retention_days) AS removed
-            WHERE removed.rows_removed > 0::bigint OR removed.action = 'dropped'::text;
-        EXCEPTION WHEN OTHERS THEN
-            RAISE WARNING 'retention failed: %', SQLERRM;
-        END;
-    END IF;
 
     -- Days whose partitions have rows that were not there last time, and those in the default one.
     FOR v_day, v_inserted IN
@@ -104,6 +86,25 @@ BEGIN
             RAISE WARNING '% was not analyzed: %', v_partition.name, SQLERRM;
         END;
     END LOOP;
+
+    -- Last, since both lock all of trace_spans, against writers too, until the end.
+    BEGIN
+        SELECT trace_ensure_partitions(7) INTO v_number;
+        RETURN QUERY SELECT 'made'::text, 'partitions'::text, v_number;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'partitions were not made: %', SQLERRM;
+    END;
+
+    IF v_retention_days IS NOT NULL THEN
+        BEGIN
+            RETURN QUERY
+            SELECT removed.action, removed.object_name, removed.rows_removed
+            FROM trace_retain(v_retention_days) AS removed
+            WHERE removed.rows_removed > 0::bigint OR removed.action = 'dropped'::text;
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'retention failed: %', SQLERRM;
+        END;
+    END IF;
 END
 $$;
 
