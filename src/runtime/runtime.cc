@@ -189,24 +189,35 @@ void Runtime::LookAround(const Options& options) {
     way = way_;
   }
   if (way == nullptr) return;
-  const bool has_orphans = recovery::AnyOrphan(recovery::RootsOf(options));
-  const bool maintains = MaintenanceIsDue(*way);
-  if (!has_orphans && !maintains) return;
   {
     const std::lock_guard lock(way->mutex);
     if (std::exchange(way->in_upkeep, true)) return;
   }
-  StartThread("spanring-upkeep", [way, has_orphans, maintains] {
-    try {
-      if (has_orphans) RecoverOthers(*way);
-      if (maintains) Maintain(*way);
-    } catch (const std::exception& e) {  // Our own spans go on.
-      base::LogError(absl::StrCat("upkeep of the database failed: ", e.what()));
-    }
+  // Whoever lets go of it last says that it is over.
+  const std::shared_ptr<void> upkeep(nullptr, [way](void*) {
     const std::lock_guard lock(way->mutex);
     way->in_upkeep = false;
     way->changed.notify_all();
   });
+  const bool has_orphans = recovery::AnyOrphan(recovery::RootsOf(options));
+  const bool maintains = MaintenanceIsDue(*way);
+  if (!has_orphans && !maintains) return;
+  // Whatever fails here, our own spans go on.
+  const auto say = [](const std::exception& e) {
+    base::LogError(absl::StrCat("upkeep of the database failed: ", e.what()));
+  };
+  try {
+    StartThread("spanring-upkeep", [way, upkeep, has_orphans, maintains, say] {
+      try {
+        if (has_orphans) RecoverOthers(*way);
+        if (maintains) Maintain(*way);
+      } catch (const std::exception& e) {
+        say(e);
+      }
+    });
+  } catch (const std::exception& e) {
+    say(e);
+  }
 }
 
 // Once this process has run for a while, then daily, and only while spans arrive: the database may
