@@ -591,50 +591,9 @@ BEGIN
         service,
         operation,
         evidence,
-        CASE
-            WHEN own_recommendation IS NOT NULL THEN own_recommendation
-            WHEN type = 'NETWORK_TIMEOUT' THEN
-                'check the network, proxies and queues on the way ' || service || ', and their '
-                'idle timeouts: the time passed between the two, ' || CASE
-                    WHEN parent_service IS NULL THEN 'in neither of them'
-                    ELSE 'or in ' || parent_service || '''s own work that no span covers'
-                END
-            WHEN type = 'CONNECTION_FAILURE' THEN
-                'check that what ' || trace_label(service, operation) || ' connects to is up and '
-                'reachable: address, port, DNS, firewall, connection limits'
-            WHEN type = 'PROCESS_CRASH' THEN
-                'find out what killed the process of ' || service || ' at that time: the '
-                'kernel''s out-of-memory log, its exit code or signal, its last log lines, '
-                'deployment events'
-            WHEN type = 'PROCESS_EXIT' THEN
-                'find out why the process of ' || service || ' ended at that time: deployment or '
-                'scaling events, a signal, an early return; and that it waits for '
-                || trace_label(service, operation)
-            WHEN type = 'SERVICE_TIMEOUT' THEN
-                'check load and logs of ' || service || ' at that time, and whether the deadline '
-                'of ' || trace_label(service, operation) || ' is long enough'
-            WHEN type = 'MODAL_EXECUTION_FAILURE' THEN
-                'check the logs of the Modal function behind ' || trace_label(service, operation)
-                || ': exceptions, memory, GPU availability, cold starts'
-            WHEN type = 'PERFORMANCE_DEGRADATION' THEN
-                'profile ' || trace_label(service, operation) || coalesce(
-                    ' and compare with find_similar_traces(' || p_execution_id || ')', '')
-            WHEN type = 'SLOW_DEPENDENCY' THEN
-                'find out what ' || trace_label(service, operation) || ' did at that time: load, '
-                'size of its input, what it waits for that is not traced; or allow for it in its '
-                'caller''s deadline'
-            WHEN type = 'RETRY_STORM' THEN
-                'bound the retries of ' || trace_label(service, operation) || ' and space them '
-                'out; where all calls are wanted, make one of many'
-            WHEN type = 'SPANS_DROPPED' THEN
-                'see where spans are lost (spanring health), give the writers more room there, '
-                'then look at the next execution that fails so'
-            WHEN service IS NULL THEN
-                'check the id, and that its program traces (ENABLE_DB_TRACING) and its spans '
-                'arrive: spanring doctor'
-            ELSE
-                'read the logs of ' || service || ' at that time: the error is of no known kind'
-        END,
+        coalesce(
+            own_recommendation,
+            trace_advice(type, service, operation, parent_service, p_execution_id)),
         round(confidence, 2),
         (row_number() OVER ranking)::integer,
         span_ids
