@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "flush/row_encoder.h"
+#include "flush/row_reader.h"
 #include "flush/segment.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -18,6 +19,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (length > bytes.size() - at) std::abort();
     at += length;
   }
+  // The fields of a row are those of the row.
+  std::string_view rest = bytes;
+  spanring::flush::RowView row;
+  while (spanring::flush::ReadRow(&rest, &row)) {
+    for (const std::string_view text : {row.service, row.operation, row.status, row.job_id}) {
+      if (text.size() > size) std::abort();
+    }
+  }
+  if (spanring::flush::MaybeReported(bytes).size() > size) std::abort();
   static_cast<void>(spanring::flush::SequenceOf(bytes));
   return 0;
 }
