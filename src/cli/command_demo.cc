@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/database.h"
 #include "cli/render/units.h"
 #include "cli/sample_runner.h"
 #include "cli/trace_views.h"
@@ -152,6 +153,8 @@ absl::Status PrepareDatabase(const Context& context, dev::PrivateServer* server)
   {
     const Step step(context, 2, absl::StrCat("database ", kDatabase));
     if (absl::Status status = server->RecreateDatabase(kDatabase); !status.ok()) return status;
+    // `dev status` names it from now on.
+    if (absl::Status status = server->EnsureDatabase(kDevDatabase); !status.ok()) return status;
     step.Done();
   }
   const Step step(context, 3, "schema");

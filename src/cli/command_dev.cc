@@ -8,13 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/database.h"
 #include "dev/private_server.h"
 #include "dev/server_programs.h"
 
 namespace spanring::cli {
 namespace {
-
-constexpr char kDatabase[] = "spanring";
 
 void PrintServer(const Context& context, const dev::PrivateServer& server) {
   const bool running = server.running();
@@ -25,7 +24,7 @@ void PrintServer(const Context& context, const dev::PrivateServer& server) {
                            {"state_dir", server.state_dir()},
                            {"data_folder", server.data_folder()},
                            {"log", server.log_path()}};
-    if (running) json["database_url"] = server.url(kDatabase);
+    if (running) json["database_url"] = server.url(kDevDatabase);
     Print(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
@@ -38,10 +37,10 @@ void PrintServer(const Context& context, const dev::PrivateServer& server) {
   Print(absl::StrCat("  data  ", server.data_folder()));
   Print(absl::StrCat("  log   ", server.log_path()));
   Print("  to trace into it:");
-  Print(
-      absl::StrCat("    ", context.Copyable(absl::StrCat("migrate -d ", kDatabase)), "    # once"));
-  Print(
-      absl::StrCat("    export ENABLE_DB_TRACING=true DATABASE_URL='", server.url(kDatabase), "'"));
+  Print(absl::StrCat("    ", context.Copyable(absl::StrCat("migrate -d ", kDevDatabase)),
+                     "    # once"));
+  Print(absl::StrCat("    export ENABLE_DB_TRACING=true DATABASE_URL='", server.url(kDevDatabase),
+                     "'"));
 }
 
 }  // namespace
@@ -50,7 +49,7 @@ absl::StatusOr<int> DevUp(const Context& context) {
   absl::StatusOr<dev::PrivateServer> server = dev::PrivateServer::Open(context.options.state_dir);
   if (!server.ok()) return server.status();
   if (absl::Status status = server->Start(); !status.ok()) return status;
-  if (absl::Status status = server->EnsureDatabase(kDatabase); !status.ok()) return status;
+  if (absl::Status status = server->EnsureDatabase(kDevDatabase); !status.ok()) return status;
   if (!server->relocation_notice().empty()) PrintNote(server->relocation_notice());
   PrintServer(context, *server);
   return kExitOk;
@@ -91,7 +90,7 @@ absl::StatusOr<int> DevPsql(const Context& context, const std::vector<std::strin
     if (access(beside.c_str(), X_OK) == 0) program = beside;
   }
   std::vector<std::string> command = {program,
-                                      server->conninfo(wanted.empty() ? kDatabase : wanted)};
+                                      server->conninfo(wanted.empty() ? kDevDatabase : wanted)};
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& argument : command) argv.push_back(argument.data());

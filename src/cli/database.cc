@@ -15,7 +15,6 @@
 namespace spanring::cli {
 namespace {
 
-constexpr char kDevDatabase[] = "spanring";
 constexpr char kDevSource[] = "the dev server";
 
 bool IsSet(const char* name) {

@@ -15,6 +15,9 @@
 
 namespace spanring::cli {
 
+// On the private server, for whoever names none.
+inline constexpr char kDevDatabase[] = "spanring";
+
 struct Target {
   std::string conninfo;   // for libpq; may hold a password: never print it
   std::string source;     // "--database", "DATABASE_URL", "PG* variables", "the dev server"

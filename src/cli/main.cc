@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/context.h"
@@ -89,6 +90,12 @@ CLI::App* AddCommand(CLI::App* parent, const char* name, const char* what, Comma
   return app;
 }
 
+// CLI11 takes what is beyond 64 bits for the largest number.
+std::string IsExecutionId(const std::string& text) {
+  std::int64_t id = 0;
+  return absl::SimpleAtoi(text, &id) ? "" : "an execution id is a whole number of 64 bits: " + text;
+}
+
 void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
   using Question = absl::StatusOr<int> (*)(const Context&, std::int64_t);
   const auto add = [&](const char* name, const char* what, Question question) {
@@ -96,6 +103,7 @@ void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
         app, name, what, chosen,
         [arguments, question](const Context& context) { return question(context, arguments->id); })
         ->add_option("ID", arguments->id, "execution id")
+        ->check(IsExecutionId)
         ->required();
   };
   add("waterfall", "An execution's spans as a tree on a time axis", Waterfall);
@@ -109,7 +117,7 @@ void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
                               ? RootCause(context, arguments->id)
                               : RootCauseOfWindow(context, arguments->window, arguments->baseline);
                  });
-  CLI::Option* id = cause->add_option("ID", arguments->id, "execution id");
+  CLI::Option* id = cause->add_option("ID", arguments->id, "execution id")->check(IsExecutionId);
   CLI::Option* window =
       cause->add_option("--window", arguments->window, "from and to: what changed then")
           ->expected(2)
@@ -126,13 +134,13 @@ void AddQuestions(CLI::App* app, Arguments* arguments, Command* chosen) {
                                  [arguments](const Context& context) {
                                    return Compare(context, arguments->id, arguments->other_id);
                                  });
-  compare->add_option("A", arguments->id, "execution id")->required();
-  compare->add_option("B", arguments->other_id, "execution id")->required();
+  compare->add_option("A", arguments->id, "execution id")->check(IsExecutionId)->required();
+  compare->add_option("B", arguments->other_id, "execution id")->check(IsExecutionId)->required();
   CLI::App* similar = AddCommand(app, "similar", "Executions that went alike", chosen,
                                  [arguments](const Context& context) {
                                    return Similar(context, arguments->id, arguments->limit);
                                  });
-  similar->add_option("ID", arguments->id, "execution id")->required();
+  similar->add_option("ID", arguments->id, "execution id")->check(IsExecutionId)->required();
   similar->add_option("--limit", arguments->limit, "at most so many (5)")
       ->check(CLI::Range(1, 10000));
 }

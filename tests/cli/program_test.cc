@@ -98,6 +98,8 @@ TEST_F(ProgramTest, UsageErrorsAreOneLineAndTwo) {
       {"no-such"},
       {"waterfall"},
       {"waterfall", "abc"},
+      {"root-cause", "99999999999999999999"},
+      {"compare", "1", "-99999999999999999999"},
       {"retain", "--days", "0"},
       {"health", "--x"},
       {"--color", "pink", "health"},
@@ -110,6 +112,7 @@ TEST_F(ProgramTest, UsageErrorsAreOneLineAndTwo) {
     EXPECT_FALSE(Contains(outcome.err, kSecret)) << outcome.err;
   }
   EXPECT_TRUE(Contains(RunProgram({"no-such"}, {}).err, "no-such"));
+  EXPECT_TRUE(Contains(RunProgram({"waterfall", "abc"}, {}).err, "whole number"));
 }
 
 TEST_F(ProgramTest, WaterfallIsPlainInAPipe) {
