@@ -78,39 +78,22 @@ BEGIN
         UNION ALL
         SELECT tail_gap_row, tail_gap_ns, row_order, true FROM tree
     ),
-    -- A batch's committed_at is the created_at of its spans.
-    writers AS MATERIALIZED (
-        SELECT writer_id FROM trace_batches
-        WHERE committed_at = ANY (ARRAY(SELECT DISTINCT created_at FROM tree))
-        UNION
-        SELECT writer_id FROM trace_open_spans
-        WHERE trace_id = ANY (ARRAY(SELECT DISTINCT trace_id FROM tree WHERE status = 'started'))
-          AND (trace_id, span_id) IN (
-              SELECT trace_id, span_id FROM tree WHERE status = 'started'
-          )
-    ),
-    -- Its own rows may have been refused long after it ended: the writer counts them in the
-    -- transaction that stores the others of the batch.
-    drops AS MATERIALIZED (
-        SELECT reason, sum(spans)::bigint AS spans
-        FROM trace_drops
-        WHERE writer_id = ANY (ARRAY(SELECT writer_id FROM writers))
-          AND until >= (SELECT min(started_at) FROM tree)
-          AND (
-              since <= (
-                  SELECT max(CASE status WHEN 'started' THEN now()
-                      ELSE coalesce(completed_at, started_at) END)
-                  FROM tree
-              )
-              OR reason = 'rejected' AND until = ANY (ARRAY(SELECT DISTINCT created_at FROM tree))
-          )
-        GROUP BY reason
-    ),
-    dropped AS (
-        SELECT
-            coalesce(sum(spans), 0)::bigint AS spans,
-            string_agg(reason || ' ' || spans, ', ' ORDER BY spans DESC, reason) AS by_reason
-        FROM drops
+    dropped AS MATERIALIZED (
+        SELECT *
+        FROM trace_dropped(
+            ARRAY(SELECT DISTINCT created_at FROM tree),
+            ARRAY(
+                SELECT writer_id FROM trace_open_spans
+                WHERE trace_id = ANY (
+                        ARRAY(SELECT DISTINCT trace_id FROM tree WHERE status = 'started'))
+                  AND (trace_id, span_id) IN (
+                      SELECT trace_id, span_id FROM tree WHERE status = 'started'
+                  )
+            ),
+            (SELECT min(started_at) FROM tree),
+            (SELECT max(CASE status WHEN 'started' THEN now()
+                 ELSE coalesce(completed_at, started_at) END) FROM tree)
+        )
     ),
     facts AS (
         SELECT

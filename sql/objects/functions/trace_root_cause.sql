@@ -336,33 +336,16 @@ BEGIN
         LIMIT 5
     ),
     -- As in diagnose_execution_trace: a batch's committed_at is the created_at of its spans.
-    writers AS MATERIALIZED (
-        SELECT writer_id FROM trace_batches
-        WHERE committed_at = ANY (ARRAY(SELECT DISTINCT created_at FROM tree))
-        UNION
-        SELECT writer_id FROM open_spans
-    ),
-    dropped AS (
-        SELECT
-            sum(spans) AS spans,
-            string_agg(reason || ' ' || spans, ', ' ORDER BY spans DESC, reason) AS by_reason
-        FROM (
-            SELECT reason, sum(spans) AS spans
-            FROM trace_drops
-            WHERE writer_id = ANY (ARRAY(SELECT writer_id FROM writers))
-              AND until >= (SELECT started_at FROM total)
-              AND (
-                  since <= (
-                      SELECT max(CASE status WHEN 'started' THEN now()
-                          ELSE coalesce(completed_at, started_at) END)
-                      FROM tree
-                  )
-                  OR reason = 'rejected'
-                      AND until = ANY (ARRAY(SELECT DISTINCT created_at FROM tree))
-              )
-            GROUP BY reason
-        ) AS reasons
-        HAVING count(*) > 0
+    dropped AS MATERIALIZED (
+        SELECT *
+        FROM trace_dropped(
+            ARRAY(SELECT DISTINCT created_at FROM tree),
+            ARRAY(SELECT writer_id FROM open_spans),
+            (SELECT started_at FROM total),
+            (SELECT max(CASE status WHEN 'started' THEN now()
+                 ELSE coalesce(completed_at, started_at) END) FROM tree)
+        )
+        WHERE spans > 0
     ),
     -- With what was recovered from weighed down: below all that was not, except that one whose
     -- caller merely went on may come before errors of no known kind.
