@@ -251,8 +251,12 @@ Batch* Journal::Take(bool first) noexcept {
   Batch* batch = nullptr;
   if (first && ordered_.try_dequeue(batch)) return batch;
   // One that waits while the first has none in hand is the first's.
-  if (!first && waiting() < 2) return nullptr;
+  if (!first && !NeedsHelp()) return nullptr;
   return sealed_.try_dequeue(batch) ? batch : nullptr;
+}
+
+bool Journal::GiveBack(Batch* batch) noexcept {
+  return (batch->IsOrdered() ? ordered_ : sealed_).enqueue(batch);
 }
 
 Batch* Journal::TakeOldest() noexcept {
@@ -285,10 +289,7 @@ bool Journal::Discard(Batch* batch) noexcept {
   if (folder() >= 0 && unlinkat(folder(), name.data(), 0) != 0 && errno != ENOENT) {
     // The folder may have become read-only, and the file not.
     const platform::Fd file(openat(folder(), name.data(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-    if ((!file || ftruncate(file.get(), 0) != 0) &&
-        (batch->IsOrdered() ? ordered_ : sealed_).enqueue(batch)) {
-      return false;
-    }
+    if ((!file || ftruncate(file.get(), 0) != 0) && GiveBack(batch)) return false;
   }
   Done(batch);
   return true;

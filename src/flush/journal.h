@@ -99,6 +99,10 @@ class Journal {
   // The oldest sealed batch, or nullptr. `first`: for the one shipper that takes ordered ones too;
   // the others help while batches queue.
   Batch* Take(bool first = true) noexcept;
+  // Batches queue while all shippers that were there have one in hand.
+  bool NeedsHelp() const noexcept { return waiting() >= 2; }
+  // Takes it back, for another shipper. False: no memory to remember it by.
+  bool GiveBack(Batch* batch) noexcept;
   // Brings its rows into memory. Unavailable: try again. DataLoss: some are damaged; `rows` says
   // how many are left.
   absl::Status Load(Batch* batch);

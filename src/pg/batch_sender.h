@@ -42,6 +42,9 @@ class BatchSender {
     bool settled() const { return failure.ok() || failure.kind == FailureKind::kAlreadyThere; }
   };
   Result Send(const flush::Batch& batch);
+  // Another may send the last batch in our stead: nothing is known of it here that the database
+  // does not know.
+  bool MayForget() const noexcept { return refused_in_doubt_ == 0; }
   // What a batch that is given up would have closed.
   Failure Close(const flush::Batch& batch) { return Run(CloseStatement(batch)); }
   // Statements without rows, as one transaction.

@@ -18,27 +18,13 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kFirstPause{100};
-constexpr seconds kReportEvery{60};
-constexpr seconds kReportNewsEvery{10};
+constexpr seconds kTellDropsEvery{60};
 // For directories of processes that have died.
 constexpr seconds kLookAroundEvery{60};
 constexpr std::chrono::hours kPrepareEvery{12};
 constexpr seconds kStoreDropsEvery{1};
-
-// What an operator can do about it.
-std::string_view Advice(const Failure& failure) {
-  const std::string_view state = failure.sqlstate;
-  if (state == "42P01" || state == "42703" || state == "42883" || state == "3F000") {
-    return "; run: spanring migrate";
-  }
-  if (state == "42501") return "; grant the role spanring_writer";
-  if (state == "22P03")
-    return "; a column of trace_spans has another type: spanring migrate status";
-  if (state == "25006") return "; the server is read-only: is it a standby?";
-  if (state == "53100") return "; the server's disk is full: spanring retain --days N";
-  if (failure.kind == FailureKind::kConnection) return "; check DATABASE_URL: spanring doctor";
-  return "";
-}
+// After so long without a batch, one that only helped gives its connection back.
+constexpr seconds kHelperIdle{5};
 
 std::string Text(std::string_view view) { return std::string(view); }
 
@@ -78,7 +64,8 @@ void Shipper::Run() {
   for (;;) {
     // acquire: pairs with the release in Abort.
     if (abort_.load(std::memory_order_acquire)) break;
-    if (batch_ == nullptr) batch_ = parts_.journal->Take(parts_.is_first);
+    if (parts_.is_first) parts_.delivery->SetConnected(session_.connected());
+    if (batch_ == nullptr && MayTake()) batch_ = parts_.journal->Take(parts_.is_first);
     if (batch_ == nullptr) {
       if (!Idle()) break;
     } else if (session_.connected() || Connect()) {
@@ -86,6 +73,15 @@ void Shipper::Run() {
       LookAroundWhenDue();
     }
   }
+}
+
+// Who only helps has a connection before it has a batch, and after the first has one: where the
+// server allows no second one, the first takes all.
+bool Shipper::MayTake() {
+  if (parts_.is_first || session_.connected()) return true;
+  // acquire: pairs with the release in Finish.
+  return !finish_.load(std::memory_order_acquire) && parts_.journal->NeedsHelp() &&
+         parts_.delivery->IsConnected() && Connect();
 }
 
 void Shipper::Finish() noexcept {
@@ -115,6 +111,7 @@ bool Shipper::Idle() {
   const auto now = Clock::now();
   // acquire: pairs with the release in Finish.
   if (finish_.load(std::memory_order_acquire)) {
+    if (!parts_.is_first && !session_.connected()) return false;
     // A batch may have been sealed just before the flag was set.
     if ((batch_ = parts_.journal->Take(parts_.is_first)) != nullptr) return true;
     return parts_.is_first && LastWords();
@@ -130,7 +127,9 @@ bool Shipper::Idle() {
     }
     return true;
   }
-  const milliseconds idle(options_.idle_disconnect_ms);
+  const milliseconds idle =
+      std::min(milliseconds(options_.idle_disconnect_ms),
+               parts_.is_first ? milliseconds::max() : milliseconds(kHelperIdle));
   if (session_.connected() && now - last_use_ >= idle) session_.Close();
   LookAroundWhenDue();
   milliseconds pause = kLookAroundEvery;
@@ -168,7 +167,7 @@ void Shipper::LookAroundWhenDue() {
   if (!parts_.is_first) return;
   const auto now = Clock::now();
   const Stats stats = parts_.stats();
-  if (stats.dropped > drops_told_ && now - drops_told_at_ >= kReportEvery) TellDrops(stats);
+  if (stats.dropped > drops_told_ && now - drops_told_at_ >= kTellDropsEvery) TellDrops(stats);
   if (!parts_.look_around || now - looked_around_ < kLookAroundEvery) return;
   looked_around_ = now;
   parts_.look_around();
@@ -200,9 +199,23 @@ bool Shipper::Connect() {
   }
   session_.Close();
   if (failure.kind == FailureKind::kStopped) return false;
-  Report(failure);
+  // The first says what is wrong; where only we find no connection, nothing is.
+  if (parts_.is_first) {
+    Report(failure);
+  } else {
+    GiveBack();
+  }
   BackOff();
   return false;
+}
+
+// The batch in hand, to whoever has a connection.
+void Shipper::GiveBack() {
+  const std::lock_guard lock(mutex_);
+  if (batch_ == nullptr || given_up_ || !sender_.MayForget()) return;
+  if (!parts_.journal->GiveBack(batch_)) return;
+  batch_ = nullptr;
+  tries_ = 0;
 }
 
 // Once a connection: who we are, and the partitions of the days to come.
@@ -315,30 +328,16 @@ void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {
   if (given_up_) return;
   parts_.counters->CountPersisted(persisted);
   if (rejected > 0) parts_.counters->CountDropped(DropReason::kRejected, rejected);
+  // Before Done, which lets a Flush return.
+  parts_.delivery->Succeeded();
   parts_.journal->Done(std::exchange(batch_, nullptr));
   tries_ = 0;
   failures_in_a_row_ = 0;
-  if (was_down_) {
-    was_down_ = false;
-    base::LogInfo("the database takes trace spans again");
-  }
 }
 
 void Shipper::Report(const Failure& failure) {
   parts_.counters->CountFailure();
-  ++failures_unreported_;
-  const auto now = Clock::now();
-  const seconds pause = failure.message == last_message_ ? kReportEvery : kReportNewsEvery;
-  if (last_report_ != Clock::time_point{} && now - last_report_ < pause) return;
-  last_report_ = now;
-  last_message_ = failure.message;
-  was_down_ = true;
-  const Stats stats = parts_.stats();
-  base::LogError(absl::StrCat(
-      "failed to persist trace span: ", failure.message, "; ", stats.journalled, " spans wait, ",
-      stats.dropped, " dropped", Text(Advice(failure)),
-      failures_unreported_ > 1 ? absl::StrCat(" (", failures_unreported_, " failures)") : ""));
-  failures_unreported_ = 0;
+  parts_.delivery->Failed(failure, parts_.stats());
 }
 
 // Doubling pauses with jitter, so that many writers do not come back at the same moment.

@@ -23,6 +23,7 @@
 #include "flush/counters.h"
 #include "flush/journal.h"
 #include "pg/batch_sender.h"
+#include "pg/delivery.h"
 #include "pg/session.h"
 #include "pg/wake.h"
 #include "spanring/id.h"
@@ -41,8 +42,10 @@ struct ShipperParts {
   std::function<void()> first_connect;
   // Called when connected, and then now and then, while batches may wait.
   std::function<void()> look_around;
+  // What all shippers of the process say in its log.
+  Delivery* delivery;
   // One of a process's shippers is the first: it stores the counts, and takes the batches whose
-  // order matters.
+  // order matters. The others help.
   bool is_first = true;
 };
 
@@ -76,7 +79,9 @@ class Shipper {
   using Clock = std::chrono::steady_clock;
 
   bool Idle();
+  bool MayTake();
   bool Connect();
+  void GiveBack();
   void Ship();
   bool LoadBatch();
   Failure Prepare();
@@ -111,12 +116,8 @@ class Shipper {
   Clock::time_point last_use_{};
   Clock::time_point prepared_{};
   Clock::time_point looked_around_{};
-  Clock::time_point last_report_{};
-  std::string last_message_;
   Clock::time_point drops_told_at_{};
   std::uint64_t drops_told_ = 0;
-  std::uint64_t failures_unreported_ = 0;
-  bool was_down_ = false;
   std::uint64_t dropped_sent_ = 0;  // By the last statement of our counts ...
   std::uint64_t started_sent_ = 0;
   std::uint64_t dropped_stored_ = 0;  // ... and by the last that was committed.

@@ -91,6 +91,7 @@ pg::ShipperParts Runtime::PartsOfShipper(Way* way, const Options& options, bool 
                              },
                          .first_connect = {},
                          .look_around = {},
+                         .delivery = &way->delivery,
                          .is_first = is_first};
   if (is_first) {
     parts.first_connect = watch_exit_;

@@ -57,6 +57,7 @@ class Runtime {
   struct Way {
     Way(const Options& options, Runtime* runtime);
     flush::Journal journal;
+    pg::Delivery delivery;
     std::vector<std::unique_ptr<pg::Shipper>> shippers;
     flush::Drainer drainer;
     recovery::Recovery recovery;

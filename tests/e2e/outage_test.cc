@@ -100,6 +100,47 @@ TEST(Outage, MissingRightsAreNamedAndTheWriterRoleSuffices) {
   ExpectDatabaseAgrees(admin.get(), tracer);
 }
 
+TEST(Outage, WhereTheServerAllowsOneConnectionOneTakesAll) {
+  dev::TemporaryServer server = OwnServer();
+  Migrate(server->conninfo());
+  const pg::Connection admin = ConnectTo(server->conninfo());
+  RunSql(admin.get(), "CREATE ROLE lonely LOGIN CONNECTION LIMIT 1 IN ROLE spanring_writer");
+  ClearLog();
+  RunningTracer tracer(server->conninfo() + " user=lonely", [](Options& o) {
+    o.batch_rows = 100;
+    o.shippers = 3;
+    o.ring_bytes = 16 << 20;
+  });
+  // So that batches queue, and the others want to help.
+  for (int i = 0; i < 10; ++i) tracer.Record(1000);
+  EXPECT_TRUE(tracer.Flush().ok());
+  EXPECT_EQ(tracer.Counted().persisted, 10'000U);
+  EXPECT_EQ(LinesWith("failed to persist trace span"), 0) << "nothing failed";
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  ExpectDatabaseAgrees(admin.get(), tracer);
+}
+
+TEST(Outage, ManyConnectionsSayOnceThatTheDatabaseIsAway) {
+  dev::TemporaryServer server = OwnServer();
+  Migrate(server->conninfo());
+  ClearLog();
+  RunningTracer tracer(server->conninfo(), [](Options& o) {
+    o.batch_rows = 100;
+    o.shippers = 3;
+    o.ring_bytes = 16 << 20;
+  });
+  for (int i = 0; i < 10; ++i) tracer.Record(1000);
+  EXPECT_TRUE(tracer.Flush().ok());
+  ASSERT_TRUE(server->Stop().ok());
+  tracer.Record(5000);
+  EXPECT_TRUE(Eventually([] { return LinesWith("failed to persist trace span") > 0; }));
+  ASSERT_TRUE(server->Start().ok());
+  EXPECT_TRUE(tracer.Flush().ok());
+  EXPECT_EQ(LinesWith("the database takes trace spans again"), 1);
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  ExpectDatabaseAgrees(ConnectTo(server->conninfo()).get(), tracer);
+}
+
 TEST(Outage, ReadOnlyDatabaseIsNamedAndSpansArriveOnceItIsNot) {
   const TestDatabase database;
   database.Run("ALTER DATABASE " + database.name() + " SET default_transaction_read_only = on");
