@@ -12,21 +12,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "dev/process.h"
 #include "dev/temporary_server.h"
 #include "flush/segment.h"
@@ -34,6 +30,7 @@
 #include "platform/private_files.h"
 #include "rate_cases.h"
 #include "schema/migrator.h"
+#include "server_bench.h"
 
 namespace spanring::bench {
 namespace {
@@ -75,66 +72,19 @@ const std::vector<Case>& Cases() {
   return cases;
 }
 
-// A plain table of seven B-trees, as an earlier program makes it (tests/schema/adoption_test.cc);
-// which columns the last three are on is a guess.
-constexpr char kEarlierTable[] = R"sql(
-CREATE SCHEMA earlier;
-CREATE TABLE earlier.trace_spans (
-    id bigserial PRIMARY KEY, trace_id uuid NOT NULL, span_id uuid NOT NULL UNIQUE,
-    parent_span_id uuid, service varchar(50) NOT NULL, operation varchar(100) NOT NULL,
-    started_at timestamptz NOT NULL, completed_at timestamptz, duration_ms integer,
-    status varchar(20) NOT NULL, job_id varchar(255), execution_id bigint, model_id varchar(100),
-    region varchar(50), metadata jsonb, error_message text, error_type varchar(100),
-    created_at timestamptz DEFAULT now());
-CREATE INDEX ON earlier.trace_spans (trace_id);
-CREATE INDEX ON earlier.trace_spans (execution_id);
-CREATE INDEX ON earlier.trace_spans (job_id);
-CREATE INDEX ON earlier.trace_spans (started_at);
-CREATE INDEX ON earlier.trace_spans (service, operation);
-)sql";
-
 constexpr char kEmptyTables[] =
     "TRUNCATE trace_spans, trace_open_spans, trace_batches, trace_writers, trace_drops,"
     " trace_rollups, trace_execution_summaries,"
     " earlier.trace_spans";
 
-[[noreturn]] void Fail(const std::string& what) { throw std::runtime_error(what); }
-void Check(const absl::Status& status) {
-  if (!status.ok()) Fail(status.ToString());
-}
-
-std::string TemporaryRoot() {
-  const char* folder = std::getenv("TMPDIR");
-  return folder != nullptr && folder[0] == '/' ? folder : "/tmp";
-}
-
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const std::string& root) : path_(root + "/spanring-rate-XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) Fail("cannot make a folder in " + root);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 class Runner {
  public:
   explicit Runner(const Settings& settings)
       : settings_(settings), files_(TemporaryRoot()), server_(MakeServer(settings.durable)) {
-    auto connection = pg::Connect(server_->conninfo(), "spanring rate");
-    Check(connection.status());
-    connection_ = *std::move(connection);
+    connection_ = Connected(server_->conninfo());
     Check(schema::Up(connection_.get()).status());
-    Check(pg::Execute(connection_.get(), "SELECT trace_ensure_partitions()"));
-    Check(pg::Execute(connection_.get(), kEarlierTable));
+    Execute(connection_.get(), "SELECT trace_ensure_partitions()");
+    Execute(connection_.get(), kEarlierTable);
     EncodeRows();
   }
 
@@ -167,7 +117,11 @@ class Runner {
                        {"batch_rows", one.batch_rows},
                        {"repetitions", std::move(repetitions)}});
     }
-    return {{"context", Context()}, {"cases", std::move(cases)}};
+    Json context = Context(connection_.get(), settings_.commit);
+    context["seed"] = settings_.seed;
+    context["row_bytes"] = row_bytes_;
+    context["durable"] = settings_.durable;
+    return {{"context", std::move(context)}, {"cases", std::move(cases)}};
   }
 
  private:
@@ -181,12 +135,6 @@ class Runner {
 
   std::uint64_t RowsOf(const Case& one) const {
     return one.kind == "earlier" ? settings_.earlier_rows : settings_.rows;
-  }
-
-  std::string Value(const std::string& sql) {
-    const auto result = pg::Query(connection_.get(), sql);
-    Check(result.status());
-    return std::string(pg::Cell(result->get(), 0, 0));
   }
 
   Json RunChild(const Case& one, const std::string& database_url, const std::string& rings,
@@ -226,14 +174,14 @@ class Runner {
   }
 
   Json Repeat(const Case& one) {
-    Check(pg::Execute(connection_.get(), kEmptyTables));
-    Check(pg::Execute(connection_.get(), "CHECKPOINT"));
+    Execute(connection_.get(), kEmptyTables);
+    Execute(connection_.get(), "CHECKPOINT");
     const TemporaryFolder rings("/dev/shm");
     const TemporaryFolder journal(TemporaryRoot());
     Json result = RunChild(one, server_->url(), rings.path(), journal.path());
     const std::uint64_t rows = RowsOf(one);
     result["rows_per_s"] = static_cast<double>(rows) / result["seconds"].get<double>();
-    const std::string stored = Value("SELECT count(*) FROM " + one.table);
+    const std::string stored = Value(connection_.get(), "SELECT count(*) FROM " + one.table);
     const std::uint64_t expected = rows + result["warm_up_rows"].get<std::uint64_t>();
     if (stored != std::to_string(expected)) {
       result["void"] = absl::StrCat(stored, " rows are there, of ", expected);
@@ -270,37 +218,6 @@ class Runner {
     file.close();
     if (!file || rows <= settings_.rows) Fail(absl::StrCat("only ", rows, " rows were encoded"));
     row_bytes_ = static_cast<double>(bytes) / static_cast<double>(rows);
-  }
-
-  Json Context() {
-    Json server;
-    for (const char* name :
-         {"server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_compression",
-          "shared_buffers", "max_wal_size", "checkpoint_timeout", "autovacuum"}) {
-      server[name] = Value(absl::StrCat("SHOW ", name));
-    }
-    return {{"date", absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone())},
-            {"cpu_model", CpuModel()},
-            {"num_cpus", std::thread::hardware_concurrency()},
-#if defined(__clang__)
-            {"compiler", "clang " __clang_version__},
-#else
-            {"compiler", "g++ " __VERSION__},
-#endif
-            {"flags", SPANRING_BENCH_FLAGS},
-            {"commit", settings_.commit},
-            {"seed", settings_.seed},
-            {"row_bytes", row_bytes_},
-            {"durable", settings_.durable},
-            {"server", std::move(server)}};
-  }
-
-  static std::string CpuModel() {
-    std::ifstream info("/proc/cpuinfo");
-    for (std::string line; std::getline(info, line);) {
-      if (line.starts_with("model name")) return line.substr(line.find(": ") + 2);
-    }
-    return "unknown";
   }
 
   const Settings settings_;
@@ -343,15 +260,7 @@ int Main(int argc, char** argv) {
     }
     if (rows == 0 || rows % 20 != 0) Fail("--rows is a multiple of 20");
     Runner runner(settings);
-    const std::string text = runner.Run().dump(1) + "\n";
-    if (settings.json.empty()) {
-      std::fputs(text.c_str(), stdout);
-      return 0;
-    }
-    std::ofstream out(settings.json);
-    out << text;
-    out.close();
-    if (!out) Fail("cannot write " + settings.json);
+    WriteJson(runner.Run(), settings.json);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rate_bench: %s\n", error.what());

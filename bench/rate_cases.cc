@@ -16,7 +16,6 @@
 #include <map>
 #include <numeric>
 #include <optional>
-#include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -25,6 +24,7 @@
 #include "dev/process.h"
 #include "flush/row_encoder.h"
 #include "pg/client.h"
+#include "server_bench.h"
 #include "spanring/spanring.h"
 
 namespace spanring::bench {
@@ -48,10 +48,6 @@ constexpr std::size_t kChunkBytes = 64 * 1024;
 constinit CallSite g_root("runner", "runner.execute_question");
 constinit CallSite g_child("runner", "model.call");
 
-void Check(bool good, std::string_view what) {
-  if (!good) throw std::runtime_error(std::string(what));
-}
-void Check(const absl::Status& status) { Check(status.ok(), status.ToString()); }
 
 // --- What it costs ---
 
@@ -304,12 +300,6 @@ void CopyOnce(PGconn* connection, const std::string& sql, std::string_view rows)
   }
 }
 
-pg::Connection Connected(const std::string& conninfo) {
-  auto connection = pg::Connect(conninfo, "spanring rate");
-  Check(connection.status());
-  return *std::move(connection);
-}
-
 Json RunRaw(const RateCase& input) {
   const std::string bytes = ReadFile(input.rows_file);
   std::string_view rest = bytes;
@@ -396,7 +386,7 @@ Json RunRateCase(const RateCase& input) {
   if (input.kind == "raw") return RunRaw(input);
   if (input.kind == "whole") return RunWhole(input);
   if (input.kind == "earlier") return RunEarlier(input);
-  throw std::runtime_error("no such case: " + input.kind);
+  Fail("no such case: " + input.kind);
 }
 
 }  // namespace spanring::bench

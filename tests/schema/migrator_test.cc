@@ -138,8 +138,8 @@ TEST(Migrator, AnObjectWhoseColumnsChangedIsReplaced) {
   const test::TestDatabase database;
   const std::string before = Fingerprint(database);
   database.Run(
-      "DROP VIEW trace_spans_health, trace_waterfall; CREATE VIEW trace_waterfall AS SELECT 1 AS "
-      "other;"
+      "DROP FUNCTION trace_forest; DROP VIEW trace_spans_health, trace_waterfall;"
+      "CREATE VIEW trace_waterfall AS SELECT 1 AS other;"
       "DROP FUNCTION trace_gaps(bigint, uuid);"
       "CREATE FUNCTION trace_gaps(bigint, uuid DEFAULT NULL) RETURNS integer LANGUAGE sql"
       " AS 'SELECT 1';"

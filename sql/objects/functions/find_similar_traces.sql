@@ -5,8 +5,8 @@
 --             spans each, as a share of the longer one
 --   the rest  timing: exp(-d), d the mean distance of log durations over the common paths
 --
--- Compared are the executions with the nearest ids, a bounded number of them with a bounded number
--- of spans, so that the time it takes does not grow with the table.
+-- Of the executions with the nearest ids those are compared whose summaries are most alike. Both
+-- numbers are bounded, and so are the spans, so that the time it takes does not grow with the table.
 CREATE OR REPLACE FUNCTION find_similar_traces(p_execution_id bigint, p_limit integer DEFAULT 5)
 RETURNS TABLE (
     similar_execution_id bigint,
@@ -29,9 +29,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_limits record;
-    v_candidates bigint[] := '{}';
-    v_below bigint := p_execution_id;
-    v_above bigint := p_execution_id;
+    v_own trace_execution_summaries;
+    v_candidates bigint[];
+    v_bounds text;
+    v_members bigint[];  -- who has spans in a trace,
+    v_traces uuid[];     -- and in which
+    v_spans trace_waterfall[];
 BEGIN
     IF p_limit IS NULL OR p_limit < 0 THEN
         RAISE EXCEPTION 'p_limit must be 0 or more, not %', coalesce(p_limit::text, 'NULL')
@@ -39,30 +42,109 @@ BEGIN
     END IF;
     SELECT * INTO v_limits FROM trace_limits();
 
-    -- From id to id through the index, rather than through the rows.
-    FOR v_step IN 1..v_limits.similar_candidates / 2 LOOP
-        SELECT max(execution_id) INTO v_below FROM trace_waterfall WHERE execution_id < v_below;
-        SELECT min(execution_id) INTO v_above FROM trace_waterfall WHERE execution_id > v_above;
-        EXIT WHEN v_below IS NULL AND v_above IS NULL;
-        v_candidates := v_candidates || array_remove(ARRAY[v_below, v_above], NULL);
-    END LOOP;
-    SELECT array_agg(execution_id ORDER BY execution_id) INTO v_candidates
-    FROM (
+    SELECT * INTO v_own FROM trace_execution_summaries WHERE execution_id = p_execution_id;
+    WITH near AS (
+        (
+            SELECT
+                execution_id, started_at, ended_at, spans, root_duration_ns, root_service,
+                root_operation, services
+            FROM trace_execution_summaries WHERE execution_id < p_execution_id
+            ORDER BY execution_id DESC LIMIT v_limits.similar_pool / 2
+        )
+        UNION ALL
+        (
+            SELECT
+                execution_id, started_at, ended_at, spans, root_duration_ns, root_service,
+                root_operation, services
+            FROM trace_execution_summaries WHERE execution_id > p_execution_id
+            ORDER BY execution_id LIMIT v_limits.similar_pool / 2
+        )
+        UNION ALL
+        (
+            -- Those of which nothing has ended yet.
+            SELECT
+                execution_id, min(started_at), max(started_at), count(*), NULL, NULL, NULL,
+                array_agg(DISTINCT service)
+            FROM trace_open_spans AS open
+            WHERE execution_id <> p_execution_id
+              AND NOT EXISTS (
+                  SELECT FROM trace_execution_summaries AS summaries
+                  WHERE summaries.execution_id = open.execution_id
+              )
+            GROUP BY execution_id
+            ORDER BY abs(execution_id::numeric - p_execution_id) LIMIT v_limits.similar_pool / 2
+        )
+    ),
+    chosen AS (
         SELECT
-            execution_id,
-            sum(count(*)) OVER (
-                ORDER BY abs(execution_id::numeric - p_execution_id), execution_id
-            ) AS spans
-        FROM trace_waterfall WHERE execution_id = ANY (v_candidates)
-        GROUP BY execution_id
-    ) AS counted
-    WHERE spans <= v_limits.similar_spans;
+            *,
+            (root_service = v_own.root_service AND root_operation = v_own.root_operation)::integer
+                + (services @> v_own.services AND services <@ v_own.services)::integer
+                - abs(ln(spans::double precision) - ln(v_own.spans::double precision))
+                - abs(ln(1 + coalesce(root_duration_ns, 0) / 1e6::double precision)
+                    - ln(1 + coalesce(v_own.root_duration_ns, 0) / 1e6::double precision))
+                AS likeness,
+            abs(execution_id::numeric - p_execution_id) AS distance
+        FROM near
+        ORDER BY likeness DESC NULLS LAST, distance, execution_id
+        LIMIT v_limits.similar_candidates
+    )
+    SELECT
+        array_agg(execution_id ORDER BY likeness DESC NULLS LAST, distance, execution_id),
+        -- As constants, so that other days' partitions are not even planned for.
+        format(
+            'started_at >= %L AND started_at <= %L',
+            min(started_at) - interval '1 day', max(ended_at) + interval '1 day')
+    INTO v_candidates, v_bounds
+    FROM chosen;
+
+    LOOP
+        EXIT WHEN coalesce(cardinality(v_candidates), 0) = 0;
+        EXECUTE
+            'SELECT array_agg(execution_id), array_agg(trace_id)
+             FROM (
+                 SELECT DISTINCT execution_id, trace_id FROM trace_waterfall
+                 WHERE execution_id = ANY ($1) AND ' || v_bounds || '
+             ) AS members'
+        INTO v_members, v_traces USING v_candidates;
+        EXECUTE
+            'SELECT array_agg(spans)
+             FROM (
+                 SELECT * FROM trace_waterfall WHERE trace_id = ANY ($1) AND ' || v_bounds || '
+                 LIMIT $2
+             ) AS spans'
+        INTO v_spans USING v_traces, v_limits.similar_spans + 1;
+        -- A trace that many executions share counts for each of them.
+        EXIT WHEN v_limits.similar_spans >= (
+            SELECT count(*)
+            FROM unnest(v_traces) AS members (trace_id)
+            JOIN unnest(v_spans) AS spans ON spans.trace_id = members.trace_id
+        );
+        v_candidates := v_candidates[1:cardinality(v_candidates) / 2];
+        v_members := NULL;
+        v_traces := NULL;
+        v_spans := NULL;
+    END LOOP;
 
     RETURN QUERY
-    WITH spans AS MATERIALIZED (
-        SELECT candidate.execution_id AS of_execution, tree.*
-        FROM unnest(p_execution_id || v_candidates) AS candidate (execution_id)
-        CROSS JOIN LATERAL trace_tree(candidate.execution_id) AS tree
+    WITH grouped AS MATERIALIZED (
+        SELECT
+            members.execution_id,
+            array_agg(
+                spans
+                ORDER BY spans.started_at, spans.span_id, spans.duration_ns, spans.status,
+                    spans.created_at
+            ) AS spans
+        FROM unnest(v_members, v_traces) AS members (execution_id, trace_id)
+        JOIN unnest(v_spans) AS spans ON spans.trace_id = members.trace_id
+        GROUP BY members.execution_id
+    ),
+    spans AS MATERIALIZED (
+        SELECT p_execution_id AS of_execution, tree.* FROM trace_tree(p_execution_id) AS tree
+        UNION ALL
+        SELECT grouped.execution_id, forest.*
+        FROM grouped
+        CROSS JOIN LATERAL trace_forest(grouped.spans, grouped.execution_id) AS forest
     ),
     features AS MATERIALIZED (
         SELECT
@@ -127,6 +209,7 @@ $$;
 
 COMMENT ON FUNCTION find_similar_traces(bigint, integer) IS
     'Other executions by similarity of structure, order and timing, best first, with the outcome '
-    'of each: status of its root, total duration, and the deepest span that did not complete.';
+    'of each: status of its root, total duration, and the deepest span that did not complete. Rows '
+    'by other writers are compared after trace_maintain().';
 
 REVOKE ALL ON FUNCTION find_similar_traces(bigint, integer) FROM PUBLIC;

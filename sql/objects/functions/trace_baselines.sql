@@ -24,6 +24,8 @@ LANGUAGE plpgsql
 STABLE
 PARALLEL SAFE
 SET search_path FROM CURRENT
+-- A few operations of many, whatever the caller set.
+SET enable_nestloop = on
 SET jit = off
 AS $$
 #variable_conflict use_column
@@ -62,53 +64,50 @@ BEGIN
     INTO v_services, v_operations, v_days, v_own_ns
     USING p_trace_ids, p_execution_id;
 
+    -- Operations by number, since most of the time goes into the order of a thousand buckets.
     RETURN QUERY
     WITH wanted AS MATERIALIZED (
-        SELECT service, operation
+        SELECT service, operation, row_number() OVER ()::integer AS n
         FROM unnest(p_services, p_operations) AS names (service, operation)
         GROUP BY service, operation
     ),
     own AS MATERIALIZED (
-        SELECT service, operation, day, duration_ns
+        SELECT wanted.n, spans.day, spans.duration_ns
         FROM unnest(v_services, v_operations, v_days, v_own_ns)
             AS spans (service, operation, day, duration_ns)
-    ),
-    days AS MATERIALIZED (
-        SELECT service, operation, day, sum(samples) AS samples, sum(sum_ns) AS sum_ns
-        FROM (
-            SELECT
-                wanted.service, wanted.operation, rollups.starts_at AS day, rollups.samples,
-                rollups.sum_ns
-            FROM wanted
-            JOIN trace_rollups AS rollups
-                ON rollups.service = wanted.service AND rollups.operation = wanted.operation
-                AND rollups.status = 'completed' AND rollups.hours = 24
-                AND rollups.starts_at >= v_day - make_interval(days => v_limits.baseline_days_far)
-                AND rollups.starts_at <= v_day + make_interval(days => v_limits.baseline_days_far)
-            UNION ALL
-            SELECT service, operation, day, -1, -duration_ns FROM own
-        ) AS parts
-        GROUP BY service, operation, day
+        JOIN wanted ON wanted.service = spans.service AND wanted.operation = spans.operation
     ),
     sums AS (
         SELECT
-            service, operation,
+            n,
             sum(samples) AS far_samples,
             sum(sum_ns) AS far_sum_ns,
             coalesce(sum(samples) FILTER (WHERE is_near), 0) AS near_samples,
             sum(sum_ns) FILTER (WHERE is_near) AS near_sum_ns
         FROM (
             SELECT
-                *,
+                n, samples, sum_ns,
                 day >= v_day - make_interval(days => v_limits.baseline_days_near)
                 AND day <= v_day + make_interval(days => v_limits.baseline_days_near) AS is_near
-            FROM days
+            FROM (
+                SELECT wanted.n, rollups.starts_at AS day, rollups.samples, rollups.sum_ns
+                FROM wanted
+                JOIN trace_rollups AS rollups
+                    ON rollups.service = wanted.service AND rollups.operation = wanted.operation
+                    AND rollups.status = 'completed' AND rollups.hours = 24
+                    AND rollups.starts_at
+                        >= v_day - make_interval(days => v_limits.baseline_days_far)
+                    AND rollups.starts_at
+                        <= v_day + make_interval(days => v_limits.baseline_days_far)
+                UNION ALL
+                SELECT n, day, -1, -duration_ns FROM own
+            ) AS days
         ) AS marked
-        GROUP BY service, operation
+        GROUP BY n
     ),
     chosen AS MATERIALIZED (
         SELECT
-            service, operation,
+            wanted.*,
             CASE WHEN is_enough THEN near_samples ELSE far_samples END AS samples,
             CASE WHEN is_enough THEN near_sum_ns ELSE far_sum_ns END AS sum_ns,
             CASE WHEN is_enough
@@ -116,11 +115,12 @@ BEGIN
         FROM (
             SELECT *, near_samples >= v_limits.minimum_samples AS is_enough FROM sums
         ) AS judged
+        JOIN wanted ON wanted.n = judged.n
     ),
     histograms AS (
-        SELECT service, operation, bucket, sum(spans) AS spans
+        SELECT n, bucket, sum(spans) AS spans
         FROM (
-            SELECT chosen.service, chosen.operation, cells.bucket, cells.spans
+            SELECT chosen.n, cells.bucket, cells.spans::double precision AS spans
             FROM chosen
             JOIN trace_rollups AS rollups
                 ON rollups.service = chosen.service AND rollups.operation = chosen.operation
@@ -130,25 +130,25 @@ BEGIN
             CROSS JOIN ROWS FROM (unnest(rollups.buckets), unnest(rollups.counts))
                 AS cells (bucket, spans)
             UNION ALL
-            SELECT service, operation, trace_bucket(duration_ns), -1 FROM own
+            SELECT n, trace_bucket(duration_ns), -1 FROM own
         ) AS parts
-        GROUP BY service, operation, bucket
+        GROUP BY n, bucket
     ),
     quantiles AS (
         SELECT
-            service, operation,
+            n,
             trace_bucket_ns(min(bucket) FILTER (WHERE reached >= 0.50 * total)) AS p50_ns,
             trace_bucket_ns(min(bucket) FILTER (WHERE reached >= 0.90 * total)) AS p90_ns,
             trace_bucket_ns(min(bucket) FILTER (WHERE reached >= 0.95 * total)) AS p95_ns
         FROM (
             SELECT
-                service, operation, bucket,
-                sum(spans) OVER (PARTITION BY service, operation ORDER BY bucket) AS reached,
-                sum(spans) OVER (PARTITION BY service, operation) AS total
+                n, bucket,
+                sum(spans) OVER (PARTITION BY n ORDER BY bucket) AS reached,
+                sum(spans) OVER (PARTITION BY n) AS total
             FROM histograms
             WHERE spans > 0
         ) AS cumulated
-        GROUP BY service, operation
+        GROUP BY n
     )
     SELECT
         chosen.service, chosen.operation,
@@ -156,8 +156,7 @@ BEGIN
         chosen.samples::bigint, chosen.days,
         quantiles.p50_ns, quantiles.p90_ns, quantiles.p95_ns
     FROM chosen
-    LEFT JOIN quantiles
-        ON quantiles.service = chosen.service AND quantiles.operation = chosen.operation
+    LEFT JOIN quantiles ON quantiles.n = chosen.n
     WHERE chosen.samples > 0;
 END
 $$;

@@ -60,11 +60,11 @@ BEGIN
             'compare_executions', 'compare_operations', 'diagnose_execution_trace',
             'find_similar_traces', 'identify_root_cause', 'identify_root_cause_window',
             'trace_advice', 'trace_baselines', 'trace_bucket', 'trace_bucket_ns',
-            'trace_clock_skew',
-            'trace_critical_path', 'trace_dropped', 'trace_edit_distance', 'trace_error_kind',
-            'trace_error_origins', 'trace_gaps', 'trace_label', 'trace_limits',
-            'trace_match_error', 'trace_message_kind', 'trace_network_times', 'trace_root_cause',
-            'trace_seconds', 'trace_time_range', 'trace_tree', 'trace_window_changes'
+            'trace_clock_skew', 'trace_critical_path', 'trace_dropped', 'trace_edit_distance',
+            'trace_error_kind', 'trace_error_origins', 'trace_forest', 'trace_gaps', 'trace_label',
+            'trace_limits', 'trace_match_error', 'trace_message_kind', 'trace_network_times',
+            'trace_root_cause', 'trace_seconds', 'trace_time_range', 'trace_tree',
+            'trace_window_changes'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION trace_limits(
     OUT degradation_ns bigint,
     OUT baseline_days_near integer,
     OUT baseline_days_far integer,
+    OUT similar_pool integer,
     OUT similar_candidates integer,
     OUT similar_spans integer,
     OUT writer_silent interval,
@@ -41,7 +42,8 @@ AS $$
         120000000000::bigint, -- 2 min in all, with nothing failed, are a degradation
         1,                    -- days around the execution whose history is looked at first,
         30,                   -- and where that is not enough
-        60,                   -- executions compared by find_similar_traces, nearest ids first,
+        400,                  -- executions that find_similar_traces looks at, by nearest ids,
+        60,                   -- and that it compares, the most alike by their summaries,
         20000,                -- as long as they have no more spans than this in all
         interval '1 hour',    -- a writer of open spans not seen for so long is worth a word
         20,                   -- samples below which quantiles say nothing of what is rare
