@@ -58,16 +58,21 @@ BEGIN
         SELECT * FROM trace_tree(p_execution_id)
     ),
     baselines AS MATERIALIZED (
-        SELECT *
-        FROM trace_baselines(
-            p_execution_id,
-            (SELECT array_agg(DISTINCT trace_id) FROM tree),
-            (SELECT array_agg(service ORDER BY service, operation)
-             FROM (SELECT DISTINCT service, operation FROM tree) AS names),
-            (SELECT array_agg(operation ORDER BY service, operation)
-             FROM (SELECT DISTINCT service, operation FROM tree) AS names),
-            (SELECT min(started_at) FROM tree)
-        )
+        SELECT baselines.*
+        FROM (
+            SELECT
+                array_agg(service) AS services,
+                array_agg(operation) AS operations,
+                array_agg(started_at) AS started_at,
+                array_agg(created_at) AS created_at,
+                array_agg(CASE status WHEN 'completed' THEN duration_ns END) AS completed_ns,
+                min(started_at) AS around
+            FROM tree
+        ) AS own
+        CROSS JOIN LATERAL trace_baselines(
+            own.services, own.operations, own.started_at, own.created_at, own.completed_ns,
+            own.around
+        ) AS baselines
     ),
     -- A span opens at most one gap: what follows the last of several siblings to end.
     gaps_after AS (

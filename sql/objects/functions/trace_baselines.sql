@@ -2,12 +2,14 @@
 -- the rollups of the days around a time. Operations that are frequent enough are measured by the
 -- near days, others by the far ones.
 --
--- The execution's own spans are taken off again, where they were summed already.
+-- The arrays have an element a span of the execution, so that it is taken off again where it was
+-- summed already; a span that did not complete has no duration.
 CREATE OR REPLACE FUNCTION trace_baselines(
-    p_execution_id bigint,
-    p_trace_ids uuid[],
     p_services text[],
     p_operations text[],
+    p_started_at timestamptz[],
+    p_created_at timestamptz[],
+    p_completed_ns bigint[],
     p_around timestamptz
 )
 RETURNS TABLE (
@@ -32,37 +34,11 @@ AS $$
 DECLARE
     v_limits     record;
     v_day        timestamptz := date_trunc('day', p_around, 'UTC');
-    v_services   text[];
-    v_operations text[];
-    v_days       timestamptz[];
-    v_own_ns     bigint[];
 BEGIN
-    IF NOT isfinite(p_around) OR p_around IS NULL THEN
+    IF p_services IS NULL OR p_around IS NULL OR NOT isfinite(p_around) THEN
         RETURN;
     END IF;
     SELECT * INTO v_limits FROM trace_limits();
-
-    -- With the bounds as constants, so that other days' partitions are not even planned for.
-    EXECUTE format(
-        'SELECT
-             array_agg(service), array_agg(operation),
-             array_agg(date_trunc(''day'', started_at, ''UTC'')), array_agg(duration_ns)
-         FROM trace_stored_spans AS spans
-         WHERE trace_id = ANY ($1) AND started_at >= %L AND started_at < %L
-           AND (execution_id = $2 OR execution_id IS NULL)
-           AND status = ''completed'' AND duration_ns IS NOT NULL
-           AND (EXISTS (
-                    SELECT FROM trace_batches AS batches
-                    WHERE batches.committed_at = spans.created_at AND batches.is_summed
-                )
-                OR EXISTS (
-                    SELECT FROM trace_folded_days AS folded
-                    WHERE folded.day = (spans.started_at AT TIME ZONE ''UTC'')::date
-                      AND folded.folded_at >= spans.created_at
-                ))',
-        v_day, v_day + interval '3 days')
-    INTO v_services, v_operations, v_days, v_own_ns
-    USING p_trace_ids, p_execution_id;
 
     -- Operations by number, since most of the time goes into the order of a thousand buckets.
     RETURN QUERY
@@ -72,10 +48,22 @@ BEGIN
         GROUP BY service, operation
     ),
     own AS MATERIALIZED (
-        SELECT wanted.n, spans.day, spans.duration_ns
-        FROM unnest(v_services, v_operations, v_days, v_own_ns)
-            AS spans (service, operation, day, duration_ns)
+        SELECT wanted.n, date_trunc('day', spans.started_at, 'UTC') AS day, spans.duration_ns
+        FROM unnest(p_services, p_operations, p_started_at, p_created_at, p_completed_ns)
+            AS spans (service, operation, started_at, created_at, duration_ns)
         JOIN wanted ON wanted.service = spans.service AND wanted.operation = spans.operation
+        WHERE spans.duration_ns IS NOT NULL
+          AND (
+              EXISTS (
+                  SELECT FROM trace_batches AS batches
+                  WHERE batches.committed_at = spans.created_at AND batches.is_summed
+              )
+              OR EXISTS (
+                  SELECT FROM trace_folded_days AS folded
+                  WHERE folded.day = (spans.started_at AT TIME ZONE 'UTC')::date
+                    AND folded.folded_at >= spans.created_at
+              )
+          )
     ),
     sums AS (
         SELECT
@@ -161,9 +149,13 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION trace_baselines(bigint, uuid[], text[], text[], timestamptz) IS
-    'Average duration, quantiles (within 1 %) and sample size of the given operations over other '
-    'executions'' completed spans on the days around a time, from trace_rollups; the execution '
-    'itself never counts.';
+COMMENT ON FUNCTION trace_baselines(
+    text[], text[], timestamptz[], timestamptz[], bigint[], timestamptz
+) IS
+    'Average duration, quantiles (within 1 %) and sample size of the operations of the given spans '
+    'over other completed spans on the days around a time, from trace_rollups; the given ones '
+    'themselves do not count.';
 
-REVOKE ALL ON FUNCTION trace_baselines(bigint, uuid[], text[], text[], timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION trace_baselines(
+    text[], text[], timestamptz[], timestamptz[], bigint[], timestamptz
+) FROM PUBLIC;

@@ -46,7 +46,6 @@ BEGIN
     total AS MATERIALIZED (
         SELECT
             coalesce(max(offset_ns + duration_ns), 0) AS ns,
-            array_agg(DISTINCT trace_id) AS trace_ids,
             min(started_at) AS started_at
         FROM tree
         HAVING count(*) > 0
@@ -301,6 +300,31 @@ BEGIN
         ORDER BY self_ns DESC, row_order
         LIMIT 1
     ),
+    -- What those operations usually take.
+    history AS MATERIALIZED (
+        SELECT baselines.*
+        FROM (
+            SELECT
+                array_agg(service) AS services,
+                array_agg(operation) AS operations,
+                array_agg(started_at) AS started_at,
+                array_agg(created_at) AS created_at,
+                array_agg(CASE status WHEN 'completed' THEN duration_ns END) AS completed_ns
+            FROM tree
+            WHERE (service, operation) IN (
+                SELECT service, operation FROM spenders
+                UNION ALL
+                SELECT service, operation FROM dependency
+                UNION ALL
+                SELECT service, operation FROM slowest
+            )
+        ) AS own
+        CROSS JOIN total
+        CROSS JOIN LATERAL trace_baselines(
+            own.services, own.operations, own.started_at, own.created_at, own.completed_ns,
+            total.started_at
+        ) AS baselines
+    ),
     -- One operation again and again under one parent.
     repeated AS (
         SELECT
@@ -462,11 +486,8 @@ BEGIN
             NULL,
             NULL
         FROM spenders
-        CROSS JOIN total
-        LEFT JOIN LATERAL trace_baselines(
-            p_execution_id, total.trace_ids, ARRAY[spenders.service], ARRAY[spenders.operation],
-            total.started_at
-        ) AS history ON true
+        LEFT JOIN history
+            ON history.service = spenders.service AND history.operation = spenders.operation
 
         UNION ALL
         SELECT
@@ -490,10 +511,8 @@ BEGIN
             NULL
         FROM dependency
         CROSS JOIN total
-        CROSS JOIN LATERAL trace_baselines(
-            p_execution_id, total.trace_ids, ARRAY[dependency.service],
-            ARRAY[dependency.operation], total.started_at
-        ) AS history
+        JOIN history
+            ON history.service = dependency.service AND history.operation = dependency.operation
         WHERE history.baseline_samples >= v_limits.minimum_samples
           AND dependency.longest_ns > v_limits.slow_factor * history.baseline_ns
           AND dependency.longest_ns - history.baseline_ns > v_limits.gap_ns
@@ -536,10 +555,8 @@ BEGIN
             NULL
         FROM slowest
         CROSS JOIN total
-        LEFT JOIN LATERAL trace_baselines(
-            p_execution_id, total.trace_ids, ARRAY[slowest.service], ARRAY[slowest.operation],
-            total.started_at
-        ) AS history ON true
+        LEFT JOIN history
+            ON history.service = slowest.service AND history.operation = slowest.operation
 
         UNION ALL
         SELECT
