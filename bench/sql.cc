@@ -199,6 +199,13 @@ class Subject {
             {"questions_ms", Percentiles(std::move(asked))}};
   }
 
+  // What is due once a day: to look through a day for rows of others, of which it has none.
+  Json Upkeep() {
+    const Clock::time_point begin = Clock::now();
+    Execute(connection_.get(), "SELECT trace_fold_day((now() AT TIME ZONE 'UTC')::date - 1)");
+    return {{"ms", MillisecondsSince(begin)}};
+  }
+
   // A full day of it.
   Json Retention() {
     // The first day is not full.
@@ -333,9 +340,9 @@ Json Measure(const Settings& settings) {
     size["load"] = subject.EarlierTable();
     size["bytes_per_span"] = subject.Sizes();
     size["ingest"] = subject.Ingest();
+    size["upkeep"] = subject.Upkeep();
     size["retention"] = subject.Retention();
     sizes.push_back(std::move(size));
-    std::fprintf(stderr, "%s\n", sizes.back().dump().c_str());
   }
   const pg::Connection connection = Connected((*server)->conninfo());
   context = Context(connection.get(), settings.commit);

@@ -68,7 +68,9 @@ SELECT
     CASE WHEN part.n = 4 THEN
         jsonb_build_object('gpu', 'a10g', 'tokens', random % 900, 'attempt', 1)
     END,
-    execution.began + make_interval(secs => (120 + inference_ms) / 1e3)
+    -- With a batch a second.
+    date_trunc('second', execution.began)
+        + make_interval(secs => 1 + ceil((120 + inference_ms) / 1e3))
 FROM (
     SELECT
         id, began, random, 1 + random % 1000 AS kind,
@@ -99,6 +101,15 @@ CROSS JOIN LATERAL (VALUES
     (1, 0, 'runner', 'runner.execute_question', 0.0,
         inference_ms + 120 + CASE WHEN kind BETWEEN 961 AND 970 THEN 70000 ELSE 0 END)
 ) AS part (n, parent, service, operation, at_ms, took_ms)
+)sql";
+
+// As if one writer had brought and summed them all.
+constexpr char kMakeLedger[] = R"sql(
+INSERT INTO trace_batches (writer_id, sequence, committed_at, spans, is_summed)
+SELECT md5('writer')::uuid, row_number() OVER (ORDER BY created_at), created_at, count(*), true
+FROM trace_spans GROUP BY created_at;
+UPDATE trace_rollups SET is_folded = false;
+DELETE FROM trace_folded_days;
 )sql";
 
 // Work in pieces, by several connections at once, with progress.
@@ -166,7 +177,8 @@ void MakeHistory(const std::string& conninfo, const History& history) {
                              {{std::to_string(piece)}})
                        .status());
            });
-  std::fputs("vacuum and analyze\n", stderr);
+  std::fputs("ledger, vacuum and analyze\n", stderr);
+  Execute(connection.get(), kMakeLedger);
   Execute(connection.get(), "VACUUM (ANALYZE)");
 }
 

@@ -52,7 +52,7 @@ BEGIN
             'trace_execution_summaries', 'trace_executions', 'trace_folded_days',
             'trace_maintenance', 'trace_open_spans', 'trace_partitions', 'trace_rollups',
             'trace_spans', 'trace_spans_health',
-            'trace_stored_spans', 'trace_waterfall', 'trace_writers'
+            'trace_running_spans', 'trace_stored_spans', 'trace_waterfall', 'trace_writers'
         ] LOOP
             EXECUTE format('GRANT SELECT ON %I TO spanring_reader', v_object);
         END LOOP;

@@ -43,6 +43,8 @@ PARALLEL SAFE
 SET search_path FROM CURRENT
 SET enable_nestloop = off
 SET jit = off
+-- What is planned once is planned for any execution; the rest is planned each time anyway.
+SET plan_cache_mode = force_generic_plan
 -- Times become text and time again.
 SET datestyle = 'ISO'
 AS $$
@@ -56,20 +58,35 @@ DECLARE
 BEGIN
     SELECT since, until INTO v_since, v_until FROM trace_time_range(p_execution_id, p_trace_id);
     LOOP
-        -- With the bounds as constants, so that other days' partitions are not even planned for.
+        -- With the bounds as constants, so that other days' partitions are not even planned for;
+        -- and past trace_waterfall, whose planning would take longer than all else.
         v_bounds := format('started_at >= %L AND started_at <= %L', v_since, v_until);
         IF p_trace_id IS NOT NULL THEN
             v_traces := ARRAY[p_trace_id];
         ELSE
-            EXECUTE 'SELECT array_agg(DISTINCT trace_id) FROM trace_waterfall '
-                'WHERE execution_id = $1 AND ' || v_bounds
+            EXECUTE
+                'SELECT array_agg(DISTINCT trace_id)
+                 FROM (
+                     SELECT trace_id FROM trace_spans WHERE execution_id = $1 AND ' || v_bounds || '
+                     UNION ALL
+                     SELECT trace_id FROM trace_open_spans WHERE execution_id = $1
+                 ) AS spans'
             INTO v_traces USING p_execution_id;
         END IF;
         EXECUTE
-            'SELECT
-                 array_agg(spans ORDER BY started_at, span_id, duration_ns, status, created_at)
-             FROM trace_waterfall AS spans WHERE trace_id = ANY ($1) AND ' || v_bounds
+            'SELECT array_agg(ROW(spans.*)::trace_waterfall) FROM trace_stored_spans AS spans
+             WHERE trace_id = ANY ($1) AND ' || v_bounds
         INTO v_spans USING v_traces;
+        SELECT
+            array_agg(
+                ROW(spans.*)::trace_waterfall
+                ORDER BY started_at, span_id, duration_ns, status, created_at)
+        INTO v_spans
+        FROM (
+            SELECT * FROM unnest(v_spans)
+            UNION ALL
+            SELECT * FROM trace_running_spans WHERE trace_id = ANY (v_traces)
+        ) AS spans;
         EXIT WHEN v_spans IS NOT NULL OR v_since = '-infinity' AND v_until = 'infinity';
         v_since := '-infinity';
         v_until := 'infinity';
