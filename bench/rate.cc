@@ -81,6 +81,7 @@ class Runner {
  public:
   explicit Runner(const Settings& settings)
       : settings_(settings), files_(TemporaryRoot()), server_(MakeServer(settings.durable)) {
+    EndServerWhenInterrupted(&*server_);
     connection_ = Connected(server_->conninfo());
     Check(schema::Up(connection_.get()).status());
     Execute(connection_.get(), "SELECT trace_ensure_partitions()");

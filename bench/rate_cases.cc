@@ -48,7 +48,6 @@ constexpr std::size_t kChunkBytes = 64 * 1024;
 constinit CallSite g_root("runner", "runner.execute_question");
 constinit CallSite g_child("runner", "model.call");
 
-
 // --- What it costs ---
 
 double Seconds(const timeval& time) {

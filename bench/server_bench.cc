@@ -1,5 +1,6 @@
 #include "server_bench.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -67,6 +68,19 @@ TemporaryFolder::TemporaryFolder(const std::string& root) : path_(root + "/spanr
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+void EndServerWhenInterrupted(dev::PrivateServer* server) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([server, signals] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    static_cast<void>(server->Kill());
+  }).detach();
 }
 
 pg::Connection Connected(const std::string& conninfo) {

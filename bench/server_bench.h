@@ -1,5 +1,5 @@
 // What the benchmarks on a private PostgreSQL share.
-// Threads: none is shared.
+// Threads: as said; before any other is started.
 // Memory: plain values; a folder goes with its object.
 // Errors: std::runtime_error, which ends the benchmark.
 // Design: docs/performance.md
@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "dev/private_server.h"
 #include "pg/client.h"
 
 namespace spanring::bench {
@@ -36,6 +37,9 @@ class TemporaryFolder {
  private:
   std::string path_;
 };
+
+// From here on SIGINT and SIGTERM end the server, whereupon the program fails, and cleans up.
+void EndServerWhenInterrupted(dev::PrivateServer* server);
 
 pg::Connection Connected(const std::string& conninfo);
 void Execute(PGconn* connection, const std::string& sql);

@@ -128,8 +128,7 @@ class Subject {
     };
     const std::string all = absl::StrCat(history_.executions * kSpansOfExecution, ".0");
     return {
-        {"trace_spans",
-         of("SELECT relid FROM pg_partition_tree('trace_spans') WHERE isleaf", all)},
+        {"trace_spans", of("SELECT relid FROM pg_partition_tree('trace_spans') WHERE isleaf", all)},
         {"trace_execution_summaries", of("SELECT 'trace_execution_summaries'::regclass", all)},
         {"trace_rollups", of("SELECT 'trace_rollups'::regclass", all)},
         {"earlier", of("SELECT 'earlier.trace_spans'::regclass",
@@ -153,8 +152,8 @@ class Subject {
       Execute(connection_.get(), sql);
       return rows / (MillisecondsSince(begin) / 1e3);
     };
-    const double earlier = rate(absl::StrCat("INSERT INTO earlier.trace_spans (", kColumns,
-                                             ") SELECT ", kColumns, kRows));
+    const double earlier = rate(
+        absl::StrCat("INSERT INTO earlier.trace_spans (", kColumns, ") SELECT ", kColumns, kRows));
     // A week ahead lies a day without rows.
     std::string shifted = kColumns;
     shifted.replace(shifted.rfind("started_at"), 10, "started_at + interval '3 days'");
@@ -331,6 +330,7 @@ Json Measure(const Settings& settings) {
        .settings = {"shared_buffers = 2GB", "max_wal_size = 16GB", "synchronous_commit = off",
                     "autovacuum = off"}});
   Check(server.status());
+  EndServerWhenInterrupted(&**server);
   Json sizes = Json::array();
   Json context;
   for (const std::uint64_t spans : settings.spans) {

@@ -31,11 +31,11 @@ FROM generate_series(
     date_trunc('day', now() AT TIME ZONE 'UTC') - interval '1 day', interval '1 day') AS day
 )sql";
 
-// Executions $1 to $2, of $3, whose last one begins at the last full hour before now and whose first
-// one $4 days before. Everything about one follows from its id, but its time.
+// Executions $1 to $2, of $3, whose last one begins at the last full hour before now and whose
+// first one $4 days before. Everything about one follows from its id, but its time.
 //
-// kind: 1 to 960 completed, to 970 the network lost 70 s, to 980 refused, to 990 failed in the function,
-// the rest slow.
+// kind: 1 to 960 completed, to 970 the network lost 70 s, to 980 refused, to 990 failed in the
+// function, the rest slow.
 constexpr char kInsert[] = R"sql(
 INSERT INTO trace_spans (
     trace_id, span_id, parent_span_id, service, operation, started_at, completed_at, duration_ns,
@@ -151,8 +151,8 @@ void InPieces(const std::string& what, const std::string& conninfo, std::uint64_
 
 void MakeHistory(const std::string& conninfo, const History& history) {
   const pg::Connection connection = Connected(conninfo);
-  const auto statements = pg::Query(connection.get(), kMakePartitions,
-                                    {{std::to_string(history.days)}});
+  const auto statements =
+      pg::Query(connection.get(), kMakePartitions, {{std::to_string(history.days)}});
   Check(statements.status());
   for (int row = 0; row < PQntuples(statements->get()); ++row) {
     Execute(connection.get(), std::string(pg::Cell(statements->get(), row, 0)));
@@ -172,9 +172,9 @@ void MakeHistory(const std::string& conninfo, const History& history) {
   });
   InPieces("sums", conninfo, static_cast<std::uint64_t>(history.days) + 1,
            [&](PGconn* own, std::uint64_t piece) {
-             Check(pg::Query(own,
-                             "SELECT trace_fold_day((now() AT TIME ZONE 'UTC')::date - $1::integer)",
-                             {{std::to_string(piece)}})
+             Check(pg::Query(
+                       own, "SELECT trace_fold_day((now() AT TIME ZONE 'UTC')::date - $1::integer)",
+                       {{std::to_string(piece)}})
                        .status());
            });
   std::fputs("ledger, vacuum and analyze\n", stderr);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -51,6 +52,8 @@ class Loader {
 
  private:
   absl::Status Connect();
+  void NoteDay(std::int64_t start_ns);
+  absl::Status MakePartitions();
   absl::Status SendBatch();
   std::string Counts(std::uint64_t persisted, std::uint64_t rejected, bool is_last) const;
 
@@ -64,6 +67,9 @@ class Loader {
   bool introduced_ = false;
   flush::Batch batch_;
   std::uint64_t sent_rows_ = 0;  // Of the batches before.
+  // Since 1970, within a year of today.
+  std::set<std::int64_t> days_;      // That have a partition, or cannot have one.
+  std::set<std::int64_t> new_days_;  // In the batch.
   Loaded loaded_;
   std::string first_rejection_;
 };

@@ -16,6 +16,9 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "import/loader.h"
 #include "import/reading.h"
 #include "support/database.h"
@@ -108,6 +111,20 @@ TEST_F(ImportProgram, ASpanBecomesItsRow) {
   EXPECT_EQ(database_.Rows("SELECT service, spans_started, spans_persisted, spans_dropped, "
                            "stopped_at IS NOT NULL FROM trace_writers"),
             (Rows{{"spanring import", "2", "2", "0", "t"}}));
+}
+
+TEST_F(ImportProgram, DaysOfTheLastYearGetPartitionsOfTheirOwn) {
+  const auto at = [](int days_ago) {
+    return std::to_string(absl::ToUnixNanos(absl::Now() - absl::Hours(24 * days_ago)));
+  };
+  std::string text = kOtlp;
+  text = absl::StrReplaceAll(text, {{"1700000000000000001", at(40)},
+                                    {"1700000002500000012", at(39)},
+                                    {"1700000000000000000", at(700)}});
+  const Outcome outcome = Import({File("t.json", text)});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans"), "2");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans_default"), "1") << "of long ago";
 }
 
 TEST_F(ImportProgram, EveryFormatAlsoGzippedAndFromStandardInput) {

@@ -50,6 +50,33 @@ TEST_F(Partitions, RowsOfANewDayMoveOutOfTheDefaultPartition) {
       << "four indexes on each of eleven partitions";
 }
 
+TEST_F(Partitions, DaysBehindUsGetOneWhenAskedForButNotWhatNoClockMeant) {
+  InsertAt("now() - interval '9 days'");
+  InsertAt("now() - interval '900 days'");
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_days(ARRAY[(now() AT TIME ZONE 'UTC')::date - 9,"
+                            " (now() AT TIME ZONE 'UTC')::date - 900, 'infinity', NULL,"
+                            " (now() AT TIME ZONE 'UTC')::date - 9])"),
+            "1");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans_default"), "1");
+  EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_spans"), "2");
+  EXPECT_EQ(database_.Value("SELECT trace_ensure_days(NULL)"), "0");
+}
+
+TEST_F(Partitions, MaintenanceEmptiesTheDefaultPartitionDayByDay) {
+  database_.Run(
+      "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at, status)"
+      " SELECT md5('t' || i)::uuid, md5('s' || i)::uuid, 's', 'o',"
+      " now() - day * interval '1 day', 'completed'"
+      " FROM (VALUES (10, 101000), (11, 101000), (12, 101000), (13, 10)) AS days (day, spans),"
+      " generate_series(1, spans) AS i");
+  const auto left = [&] { return database_.Value("SELECT count(*) FROM trace_spans_default"); };
+  database_.Run("SELECT trace_maintain('0')");
+  EXPECT_EQ(left(), "101010") << "two days at once";
+  database_.Run("SELECT trace_maintain('0')");
+  EXPECT_EQ(left(), "10") << "a day of a few rows gets no partition";
+  EXPECT_EQ(database_.Value("SELECT sum(spans) FROM trace_rollups WHERE hours = 24"), "303010");
+}
+
 TEST_F(Partitions, BoundsAreUtcWhateverTheSessionsTimeZone) {
   database_.Run("SET timezone = 'Pacific/Auckland'; SELECT trace_ensure_partitions(8)");
   EXPECT_EQ(database_.Value("SELECT count(*) FROM trace_partitions WHERE NOT is_default AND"

@@ -214,30 +214,71 @@ TEST_F(Sums, MaintenanceFoldsAlsoTheDefaultPartition) {
             "5");
 }
 
-TEST_F(Sums, ASpanOnAnotherDayThanTheRestIsFoundWithTheSummary) {
-  Write(1, {{1, 0, "runner", "execute", 0, 10}, {2, 1, "router", "route", 1, 9}});
-  Fold();
-  Database().Run(
-      "UPDATE trace_spans SET started_at = started_at - interval '20 hours'"
-      " WHERE service = 'router'");
-  EXPECT_EQ(Database().Value("SELECT count(*) FROM trace_tree(1)"), "2");
+// What trace_tree() finds of a trace whose id says 2023-10-03 04:00 UTC, and of execution 1.
+class WhereSpansLie : public Sums {
+ protected:
+  static constexpr char kTrace[] = "018af3b1-5600-7000-8000-000000000001";
+
+  void Insert(int span, int parent, const char* started_at, const char* completed_at,
+              const char* execution = "NULL") {
+    Database().Run(absl::StrCat(
+        "INSERT INTO trace_spans (trace_id, span_id, parent_span_id, service, operation,"
+        " started_at, completed_at, execution_id, status) VALUES ('",
+        kTrace, "', md5('", span, "')::uuid, ",
+        parent == 0 ? "NULL" : absl::StrCat("md5('", parent, "')::uuid"), ", 's', 'o', '",
+        started_at, "', '", completed_at, "', ", execution, ", 'completed')"));
+  }
+  std::string OfTrace() {
+    return Database().Value(absl::StrCat("SELECT count(*) FROM trace_tree(NULL, '", kTrace, "')"));
+  }
+  std::string OfExecution() { return Database().Value("SELECT count(*) FROM trace_tree(1)"); }
+};
+
+TEST_F(WhereSpansLie, WithinADayOfTheTraceId) {
+  Insert(1, 0, "2023-10-03 04:00+00", "2023-10-03 05:00+00");
+  Insert(2, 1, "2023-10-03 04:59+00", "2023-10-03 05:00+00");
+  EXPECT_EQ(OfTrace(), "2");
+  Insert(3, 0, "2023-10-08 00:00+00", "2023-10-08 00:00+00");
+  EXPECT_EQ(OfTrace(), "2") << "nothing tells of the third";
 }
 
-TEST_F(Sums, ATimeInTheTracesIdBoundsTheSearchUnlessNothingIsThere) {
-  // A UUIDv7 of 2023, its span of now: then all is searched.
-  Database().Run(
-      "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at, status)"
-      " VALUES ('018b0000-0000-7000-8000-000000000001', gen_random_uuid(), 's', 'o', now(),"
-      " 'completed')");
-  EXPECT_EQ(Database().Value(
-                "SELECT count(*) FROM trace_tree(NULL, '018b0000-0000-7000-8000-000000000001')"),
-            "1");
-  EXPECT_EQ(Database().Value("SELECT until - since FROM trace_time_range(NULL,"
-                             " '018b0000-0000-7000-8000-000000000001')"),
-            "8 days");
-  EXPECT_EQ(Database().Value("SELECT since || ' ' || until FROM trace_time_range(NULL,"
-                             " '018b0000-0000-4000-8000-000000000001')"),
-            "-infinity infinity");
+TEST_F(WhereSpansLie, AsLateAsTheLastEndThatWasFound) {
+  Insert(1, 0, "2023-10-03 04:00+00", "2023-10-06 05:00+00");
+  Insert(2, 1, "2023-10-06 04:00+00", "2023-10-08 05:00+00");
+  Insert(3, 2, "2023-10-08 04:00+00", "infinity");
+  Insert(4, 3, "2024-10-08 04:00+00", "2024-10-08 04:00+00");
+  EXPECT_EQ(OfTrace(), "4");
+}
+
+TEST_F(WhereSpansLie, ADayFurtherWhereAParentIsMissing) {
+  Insert(1, 0, "2023-10-02 08:00+00", "2023-10-03 05:00+00");
+  Insert(2, 1, "2023-10-03 04:00+00", "2023-10-03 05:00+00");
+  EXPECT_EQ(OfTrace(), "2");
+}
+
+TEST_F(WhereSpansLie, AnywhereWhenNothingIsThere) {
+  Insert(1, 0, "2026-10-03 04:00+00", "2026-10-03 05:00+00");
+  EXPECT_EQ(OfTrace(), "1");
+}
+
+TEST_F(WhereSpansLie, AroundTheSummaryOfAnExecution) {
+  Insert(1, 0, "2023-10-02 08:00+00", "2023-10-03 05:00+00");
+  Insert(2, 1, "2023-10-03 04:00+00", "2023-10-03 04:59+00", "1");
+  EXPECT_EQ(OfExecution(), "2") << "without a summary all is searched";
+  Fold();
+  EXPECT_EQ(OfExecution(), "2") << "the parent is missing around it";
+  Insert(3, 2, "2023-10-03 06:01+00", "2023-10-03 06:01+00");
+  EXPECT_EQ(OfExecution(), "3");
+}
+
+TEST_F(WhereSpansLie, WhateverTheClocksSay) {
+  Insert(1, 0, "-infinity", "infinity", "1");
+  Insert(2, 1, "4712-01-01 00:00+00 BC", "294276-12-31 00:00+00", "1");
+  Insert(3, 9, "294276-12-31 00:00+00", "294276-12-31 00:00+00", "1");
+  EXPECT_EQ(OfExecution(), "3");
+  EXPECT_EQ(OfTrace(), "3");
+  Database().Run("SELECT trace_summarize_executions('{1}', '-infinity', 'infinity')");
+  EXPECT_EQ(OfExecution(), "3");
 }
 
 TEST_F(Sums, OutlierStandsBesideTheAverage) {

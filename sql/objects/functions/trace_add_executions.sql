@@ -3,7 +3,7 @@
 -- the longest span without a parent. p_service_executions and p_services are pairs.
 --
 -- In the order of the key, since other writers lock the same rows. SECURITY DEFINER, since the role
--- that writes has no right on the table: see trace_ensure_partitions for the qualified names.
+-- that writes has no right on the table: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_add_executions(
     p_names text[],
     p_executions bigint[],

@@ -3,7 +3,7 @@
 -- The last three have one per bucket that is not empty: the row's number, the bucket, the spans.
 --
 -- In the order of the key, since other writers lock the same rows. SECURITY DEFINER, since the role
--- that writes has no right on the table: see trace_ensure_partitions for the qualified names.
+-- that writes has no right on the table: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_add_rollups(
     p_names text[],
     p_services integer[],

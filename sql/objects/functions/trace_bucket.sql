@@ -2,7 +2,7 @@
 -- g^i ns, with g = 1.01 / 0.99 and 0.0200... its logarithm (DDSketch, VLDB 2019). Writers compute
 -- the same: src/pg/batch_summary.cc.
 --
--- Runs inside trace_maintain as the owner: see trace_ensure_partitions for the qualified names.
+-- Runs inside trace_maintain as the owner: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_bucket(p_duration_ns bigint)
 RETURNS integer
 LANGUAGE sql

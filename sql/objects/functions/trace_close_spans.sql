@@ -1,5 +1,5 @@
 -- These spans of a writer are open no longer: in the transaction that stores them finished.
--- SECURITY DEFINER, since the role that writes may not delete: see trace_ensure_partitions for the
+-- SECURITY DEFINER, since the role that writes may not delete: see trace_ensure_days for the
 -- qualified names.
 CREATE OR REPLACE FUNCTION trace_close_spans(
     p_writer_id uuid, p_trace_ids uuid[], p_span_ids uuid[]

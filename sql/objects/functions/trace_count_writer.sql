@@ -1,6 +1,6 @@
 -- Brings a writer's counts up to date, and says in trace_drops when its drops grew. It is behind
 -- trace_writer_counted and trace_writer_recovered, which run it as the owner: hence the qualified
--- names, see trace_ensure_partitions.
+-- names, see trace_ensure_days.
 --
 -- The counts of drops were taken before the transaction began, so now() is the nearest known time.
 CREATE OR REPLACE FUNCTION trace_count_writer(

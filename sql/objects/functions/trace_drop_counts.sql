@@ -1,7 +1,7 @@
 -- The counts in drops by reason, {"ring_full": 12}, as rows. What is no such count is left out: an
 -- odd entry must not fail the transaction that stores spans.
 --
--- Runs inside SECURITY DEFINER functions: see trace_ensure_partitions for the qualified names.
+-- Runs inside SECURITY DEFINER functions: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_drop_counts(p_drops jsonb)
 RETURNS TABLE (reason text, spans bigint)
 LANGUAGE sql

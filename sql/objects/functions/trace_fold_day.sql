@@ -2,7 +2,7 @@
 -- batch brought which summed them itself. Their rollups are made anew, and the summaries of the executions
 -- that they belong to are counted anew, so that folding twice changes nothing.
 --
--- Runs inside trace_maintain as the owner: see trace_ensure_partitions for the qualified names.
+-- Runs inside trace_maintain as the owner: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_fold_day(p_day date, p_rows_inserted bigint DEFAULT 0)
 RETURNS bigint
 LANGUAGE plpgsql

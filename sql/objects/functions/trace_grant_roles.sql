@@ -37,7 +37,7 @@ BEGIN
         REVOKE SELECT ON trace_batches FROM spanring_writer;
         REVOKE SELECT, INSERT, UPDATE ON trace_writers FROM spanring_writer;
         FOREACH v_object IN ARRAY ARRAY[
-            'trace_add_executions', 'trace_add_rollups', 'trace_close_spans',
+            'trace_add_executions', 'trace_add_rollups', 'trace_close_spans', 'trace_ensure_days',
             'trace_ensure_partitions', 'trace_maintain', 'trace_writer_counted',
             'trace_writer_recovered', 'trace_writer_started'
         ] LOOP
@@ -51,8 +51,8 @@ BEGIN
             'spanring_migrations', 'trace_batches', 'trace_drops', 'trace_error_patterns',
             'trace_execution_summaries', 'trace_executions', 'trace_folded_days',
             'trace_maintenance', 'trace_open_spans', 'trace_partitions', 'trace_rollups',
-            'trace_spans', 'trace_spans_health',
-            'trace_running_spans', 'trace_stored_spans', 'trace_waterfall', 'trace_writers'
+            'trace_spans', 'trace_spans_health', 'trace_stored_spans', 'trace_waterfall',
+            'trace_writers'
         ] LOOP
             EXECUTE format('GRANT SELECT ON %I TO spanring_reader', v_object);
         END LOOP;
@@ -63,8 +63,7 @@ BEGIN
             'trace_clock_skew', 'trace_critical_path', 'trace_dropped', 'trace_edit_distance',
             'trace_error_kind', 'trace_error_origins', 'trace_forest', 'trace_gaps', 'trace_label',
             'trace_limits', 'trace_match_error', 'trace_message_kind', 'trace_network_times',
-            'trace_root_cause', 'trace_seconds', 'trace_time_range', 'trace_tree',
-            'trace_window_changes'
+            'trace_root_cause', 'trace_seconds', 'trace_tree', 'trace_window_changes'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

@@ -2,7 +2,7 @@
 -- statistics, the partitions of the days to come, and retention where somebody set one. What fails is
 -- said and does not keep the rest from being done. Any writer calls it, and pg_cron may.
 --
--- SECURITY DEFINER, since the role that writes owns no table: see trace_ensure_partitions for the
+-- SECURITY DEFINER, since the role that writes owns no table: see trace_ensure_days for the
 -- qualified names.
 CREATE OR REPLACE FUNCTION trace_maintain(p_every interval DEFAULT '20 hours')
 RETURNS TABLE (action text, object_name text, rows_touched bigint)
@@ -21,6 +21,7 @@ DECLARE
     v_day            date;
     v_inserted       bigint;
     v_number         bigint;
+    v_days           date[];
 BEGIN
     -- Whoever comes while another is at it has nothing to do.
     SELECT settings.retention_days INTO v_retention_days
@@ -88,8 +89,25 @@ BEGIN
     END LOOP;
 
     -- Last, since both lock all of trace_spans, against writers too, until the end.
+    -- Days behind us get a partition when they are worth one, a few at a time, the latest first.
     BEGIN
-        SELECT trace_ensure_partitions(7) INTO v_number;
+        SELECT pg_catalog.array_agg(chosen.day) INTO v_days
+        FROM (
+            SELECT
+                days.day,
+                pg_catalog.sum(days.spans) OVER (ORDER BY days.day DESC) - days.spans AS before
+            FROM (
+                SELECT (spans.started_at AT TIME ZONE 'UTC'::text)::date AS day,
+                    pg_catalog.count(*) AS spans
+                FROM trace_spans_default AS spans
+                WHERE spans.started_at
+                    BETWEEN pg_catalog.now() - interval '366 days' AND pg_catalog.now()
+                GROUP BY 1
+                HAVING pg_catalog.count(*) >= 1000::bigint
+            ) AS days
+        ) AS chosen
+        WHERE chosen.before < 200000::numeric;
+        v_number := trace_ensure_days(v_days) + trace_ensure_partitions(7);
         RETURN QUERY SELECT 'made'::text, 'partitions'::text, v_number;
     EXCEPTION WHEN OTHERS THEN
         RAISE WARNING 'partitions were not made: %', SQLERRM;
@@ -109,7 +127,7 @@ END
 $$;
 
 COMMENT ON FUNCTION trace_maintain(interval) IS
-    'Makes partitions ahead, removes what is older than trace_maintenance.retention_days, sums rows '
+    'Makes partitions ahead, and for days that have a thousand rows in the default one, removes what is older than trace_maintenance.retention_days, sums rows '
     'that others inserted, and analyzes partitions that grew, unless that was done within p_every; '
     'says what it did. Any number of sessions may call it at once; pg_cron may call it daily.';
 

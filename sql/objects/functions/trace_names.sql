@@ -1,7 +1,7 @@
 -- Texts that a writer sends amid a statement without parameters: each in base64, so that nothing in
 -- them can be SQL.
 --
--- Runs inside SECURITY DEFINER functions: see trace_ensure_partitions for the qualified names.
+-- Runs inside SECURITY DEFINER functions: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_names(p_names text[])
 RETURNS text[]
 LANGUAGE sql

@@ -4,7 +4,7 @@
 -- longer: a writer in doubt about a batch may send it again, and must find it there.
 --
 -- Partitions go last, since dropping one locks all of trace_spans until the end.
--- For the owner of the tables, and for trace_maintain: see trace_ensure_partitions for the qualified
+-- For the owner of the tables, and for trace_maintain: see trace_ensure_days for the qualified
 -- names.
 CREATE OR REPLACE FUNCTION trace_retain(p_days integer)
 RETURNS TABLE (action text, object_name text, rows_removed bigint, is_estimate boolean)

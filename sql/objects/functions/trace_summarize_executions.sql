@@ -2,7 +2,7 @@
 -- p_to, or further out where their summaries say that they did.
 --
 -- A batch that is under way waits for the rows, which are locked before the count is taken, and adds
--- what was not visible to it. Runs as the owner: see trace_ensure_partitions for the qualified names.
+-- what was not visible to it. Runs as the owner: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_summarize_executions(
     p_executions bigint[], p_from timestamptz, p_to timestamptz
 )

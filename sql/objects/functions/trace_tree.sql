@@ -2,6 +2,11 @@
 --
 -- An execution's spans are those with its execution_id, what lies below them, and the spans of the
 -- same traces that carry no execution_id and do not lie below another execution's.
+--
+-- Looked for are the spans where they are known to lie: an execution's within an hour around its
+-- summary, a trace's, whose id is a UUIDv7 and says when it began, from an hour before that to a day
+-- after. What is found widens that: to a day after the last end, and, where a parent is missing, by a
+-- day to both sides. All times are searched where nothing is found, or nothing known.
 CREATE OR REPLACE FUNCTION trace_tree(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     row_order integer,
@@ -50,15 +55,41 @@ SET datestyle = 'ISO'
 AS $$
 #variable_conflict use_column
 DECLARE
+    c_margin CONSTANT interval := '1 hour';
+    c_more CONSTANT interval := '1 day';
+    -- Behind these, intervals cannot be added.
+    c_first CONSTANT timestamptz := '0001-01-01 00:00+00';
+    c_last CONSTANT timestamptz := '9999-12-31 00:00+00';
+    v_id text := p_trace_id::text;
     v_since timestamptz;
     v_until timestamptz;
     v_bounds text;
     v_traces uuid[];
     v_spans trace_waterfall[];
+    v_ended_at timestamptz;
+    v_is_incomplete boolean;
+    v_is_wide boolean := false;
 BEGIN
-    SELECT since, until INTO v_since, v_until FROM trace_time_range(p_execution_id, p_trace_id);
+    IF p_trace_id IS NULL THEN
+        SELECT
+            greatest(min(started_at), c_first) - c_margin, least(max(ended_at), c_last) + c_margin
+        INTO v_since, v_until
+        FROM (
+            SELECT started_at, ended_at FROM trace_execution_summaries
+            WHERE execution_id = p_execution_id
+            UNION ALL
+            SELECT started_at, now() FROM trace_open_spans WHERE execution_id = p_execution_id
+        ) AS known;
+    ELSIF substr(v_id, 15, 1) = '7' AND substr(v_id, 20, 1) IN ('8', '9', 'a', 'b') THEN
+        v_since := to_timestamp(
+            ('x' || left(v_id, 8) || substr(v_id, 10, 4))::bit(48)::bigint / 1000.0) - c_margin;
+        v_until := v_since + c_margin + c_more;
+    END IF;
+    v_since := coalesce(v_since, '-infinity');
+    v_until := coalesce(v_until, 'infinity');
+
     LOOP
-        -- With the bounds as constants, so that other days' partitions are not even planned for;
+        -- With the times as constants, so that other days' partitions are not even planned for;
         -- and past trace_waterfall, whose planning would take longer than all else.
         v_bounds := format('started_at >= %L AND started_at <= %L', v_since, v_until);
         IF p_trace_id IS NOT NULL THEN
@@ -85,11 +116,34 @@ BEGIN
         FROM (
             SELECT * FROM unnest(v_spans)
             UNION ALL
-            SELECT * FROM trace_running_spans WHERE trace_id = ANY (v_traces)
+            SELECT
+                trace_id, span_id, parent_span_id, service, operation, started_at, NULL, NULL,
+                'started', job_id, execution_id, model_id, region, metadata, NULL, NULL, NULL,
+                reported_at
+            FROM trace_open_spans WHERE trace_id = ANY (v_traces)
         ) AS spans;
-        EXIT WHEN v_spans IS NOT NULL OR v_since = '-infinity' AND v_until = 'infinity';
-        v_since := '-infinity';
-        v_until := 'infinity';
+        EXIT WHEN v_since = '-infinity' AND v_until = 'infinity';
+        IF v_spans IS NULL THEN
+            v_since := '-infinity';
+            v_until := 'infinity';
+            CONTINUE;
+        END IF;
+        SELECT
+            least(
+                max(CASE spans.status
+                    WHEN 'started' THEN now()
+                    ELSE coalesce(spans.completed_at, spans.started_at)
+                END),
+                c_last),
+            bool_or(spans.parent_span_id IS NOT NULL AND parents.span_id IS NULL)
+        INTO v_ended_at, v_is_incomplete
+        FROM unnest(v_spans) AS spans
+        LEFT JOIN unnest(v_spans) AS parents
+            ON parents.trace_id = spans.trace_id AND parents.span_id = spans.parent_span_id;
+        EXIT WHEN v_ended_at <= v_until AND (v_is_wide OR NOT v_is_incomplete);
+        v_since := greatest(v_since, c_first) - c_more;
+        v_until := greatest(v_until, v_ended_at) + c_more;
+        v_is_wide := true;
     END LOOP;
     RETURN QUERY SELECT *
     FROM trace_forest(v_spans, CASE WHEN p_trace_id IS NULL THEN p_execution_id END);

@@ -1,6 +1,6 @@
 -- The last account of a process that was killed, by whoever delivered what it left. Saying it again
 -- changes nothing. SECURITY DEFINER, since the role that writes has no right on the tables: see
--- trace_ensure_partitions for the operators of exactly their types.
+-- trace_ensure_days for the operators of exactly their types.
 CREATE OR REPLACE FUNCTION trace_writer_recovered(
     p_writer_id uuid, p_started bigint, p_drops jsonb
 )

@@ -1,5 +1,5 @@
 -- Says that a process writes from now on, or again. SECURITY DEFINER, since the role that writes
--- has no right on trace_writers: see trace_ensure_partitions for the qualified names.
+-- has no right on trace_writers: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_writer_started(
     p_writer_id uuid, p_service text, p_host text, p_pid integer, p_version text
 )
