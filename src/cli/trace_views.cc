@@ -29,7 +29,7 @@ std::string Milliseconds(const pg::Result& result, int row, const char* column) 
 // Only what an eye should be drawn to; trace_gaps() itself has them all.
 constexpr char kDrawnGaps[] =
     "SELECT gaps.*, gaps.gap_ns AS duration_ns, from_service || ' → ' || to_service AS label FROM "
-    "trace_gaps($1::bigint) AS gaps CROSS JOIN (SELECT gap_ns AS least_ns FROM trace_limits()) AS "
+    "trace_gaps($1::bigint) AS gaps CROSS JOIN (SELECT gap_ns AS least_ns FROM trace_limits) AS "
     "limits WHERE kind <> 'overflow' AND between_services AND gaps.gap_ns > least_ns";
 
 std::string Baseline(const pg::Result& result, int row) {

@@ -78,11 +78,11 @@ TEST_F(ErrorPatterns, ABuiltInRowCanBeTakenOver) {
       "UPDATE trace_error_patterns SET is_built_in = false, regex = 'never matches this'"
       " WHERE name = 'modal message'");
   Database().Run("SELECT trace_maintain_error_patterns()");
-  EXPECT_EQ(Database().Value("SELECT trace_message_kind('modal function failed')"), "<null>");
+  EXPECT_EQ(Matched("message", "modal function failed"), "<null>");
   Database().Run(
       "UPDATE trace_error_patterns SET is_built_in = true WHERE name = 'modal message';"
       " SELECT trace_maintain_error_patterns()");
-  EXPECT_EQ(Database().Value("SELECT trace_message_kind('modal function failed')"), "modal");
+  EXPECT_EQ(Matched("message", "modal function failed"), "MODAL_EXECUTION_FAILURE");
 }
 
 TEST_F(ErrorPatterns, WithoutAnyRowStatusStillTells) {

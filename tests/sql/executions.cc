@@ -30,6 +30,11 @@ void ExecutionTest::Fold() {
       " FROM trace_spans WHERE isfinite(started_at)) AS days (day)");
 }
 
+std::string ExecutionTest::Matched(const std::string& applies_to, const std::string& error) {
+  return Database().Value("SELECT (SELECT root_cause_type FROM trace_match_error($1, $2))",
+                          {applies_to, error});
+}
+
 void ExecutionTest::Write(std::int64_t execution_id, const std::vector<Span>& spans) {
   for (const Span& span : spans) {
     (void)Database().Rows(

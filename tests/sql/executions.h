@@ -66,6 +66,9 @@ class ExecutionTest : public testing::Test {
   // What maintenance does for rows that no tracer wrote. The two below do it first.
   static void Fold();
 
+  // The root cause type of the error pattern that matches, or "<null>".
+  static std::string Matched(const std::string& applies_to, const std::string& error);
+
   static std::vector<Cause> Causes(std::int64_t execution_id);
 
   // The first row's type, or "none".

@@ -122,7 +122,7 @@ TEST_F(Privileges, ReaderAsksEverything) {
                            "diagnose_execution_trace(1)",
                            "identify_root_cause(1)",
                            "find_similar_traces(1)",
-                           "trace_limits()",
+                           "trace_limits",
                            "trace_error_patterns",
                            "trace_root_cause(1)",
                            "compare_executions(1, 2)",

@@ -215,20 +215,19 @@ TEST_F(RootCauses, TextMustSayThatATimeoutHappened) {
         "timeout after 30 s", "Timeout waiting for a connection from the pool", "request_timeout",
         "connection timeout", "asyncio.TimeoutError: ", "exceeded its deadline",
         "rpc error: code = DeadlineExceeded desc = stream"}) {
-    EXPECT_THAT(Database().Value("SELECT trace_message_kind($1)", {text}),
-                testing::AnyOf("timeout", "connection"))
+    EXPECT_THAT(Matched("message", text),
+                testing::AnyOf("SERVICE_TIMEOUT", "CONNECTION_FAILURE"))
         << text;
   }
   for (const char* text :
        {"invalid timeout parameter: must be positive", "timeout must be positive",
         "unknown option --timeout=5", "invalid timeout", "bad connect timeout value",
         "deadline must lie in the future", "the timeout must not be exceeded"}) {
-    EXPECT_EQ(Database().Value("SELECT trace_message_kind($1)", {text}), "<null>") << text;
+    EXPECT_EQ(Matched("message", text), "<null>") << text;
   }
-  EXPECT_EQ(Database().Value("SELECT trace_message_kind('modal function: bad timeout given')"),
-            "modal");
+  EXPECT_EQ(Matched("message", "modal function: bad timeout given"), "MODAL_EXECUTION_FAILURE");
   // A type or code is no sentence.
-  EXPECT_EQ(Database().Value("SELECT trace_error_kind('TimeoutParameter')"), "timeout");
+  EXPECT_EQ(Matched("type", "TimeoutParameter"), "SERVICE_TIMEOUT");
   Write(1,
         Propagated("search", "query", "failed", "", "invalid timeout parameter: must be positive"));
   EXPECT_EQ(RootCause(1), "UNKNOWN");

@@ -47,12 +47,14 @@ PARALLEL SAFE
 SET search_path FROM CURRENT
 SET enable_nestloop = off
 SET jit = off
+-- Planning took longer than all else, and what is asked of differs little.
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     v_limits record;
 BEGIN
-    SELECT * INTO v_limits FROM trace_limits();
+    SELECT * INTO v_limits FROM trace_limits;
     RETURN QUERY
     WITH tree AS MATERIALIZED (
         SELECT * FROM trace_tree(p_execution_id)

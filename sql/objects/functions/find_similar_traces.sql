@@ -40,7 +40,7 @@ BEGIN
         RAISE EXCEPTION 'p_limit must be 0 or more, not %', coalesce(p_limit::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT * INTO v_limits FROM trace_limits();
+    SELECT * INTO v_limits FROM trace_limits;
 
     SELECT * INTO v_own FROM trace_execution_summaries WHERE execution_id = p_execution_id;
     WITH near AS (

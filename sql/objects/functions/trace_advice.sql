@@ -3,12 +3,13 @@ CREATE OR REPLACE FUNCTION trace_advice(
     p_type text, p_service text, p_operation text, p_parent_service text, p_execution_id bigint
 )
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
 PARALLEL SAFE
 SET search_path FROM CURRENT
 AS $$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN p_type = 'NETWORK_TIMEOUT' THEN
             'check the network, proxies and queues on the way ' || p_service || ', and their '
             'idle timeouts: the time passed between the two, ' || CASE
@@ -50,7 +51,8 @@ AS $$
             'arrive: spanring doctor'
         ELSE
             'read the logs of ' || p_service || ' at that time: the error is of no known kind'
-    END
+    END;
+END
 $$;
 
 COMMENT ON FUNCTION trace_advice(text, text, text, text, bigint) IS

@@ -5,15 +5,17 @@
 -- Runs inside trace_maintain as the owner: see trace_ensure_days for the qualified names.
 CREATE OR REPLACE FUNCTION trace_bucket(p_duration_ns bigint)
 RETURNS integer
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
 PARALLEL SAFE
 SET search_path FROM CURRENT
 AS $$
-    SELECT pg_catalog.ceil(
+BEGIN
+    RETURN pg_catalog.ceil(
         pg_catalog.ln(greatest(p_duration_ns, 1::bigint)::double precision)
         / 0.020000666706669435::double precision
-    )::integer
+    )::integer;
+END
 $$;
 
 COMMENT ON FUNCTION trace_bucket(bigint) IS

@@ -1,12 +1,14 @@
 -- The duration that a bucket of trace_rollups stands for: within 1 % of all that are in it.
 CREATE OR REPLACE FUNCTION trace_bucket_ns(p_bucket integer)
 RETURNS double precision
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
 PARALLEL SAFE
 SET search_path FROM CURRENT
 AS $$
-    SELECT exp(p_bucket * 0.020000666706669435) * 0.99
+BEGIN
+    RETURN exp(p_bucket * 0.020000666706669435) * 0.99;
+END
 $$;
 
 COMMENT ON FUNCTION trace_bucket_ns(integer) IS

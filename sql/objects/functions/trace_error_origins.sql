@@ -46,7 +46,7 @@ BEGIN
         RAISE EXCEPTION 'p_limit must be 0 or more, not %', coalesce(p_limit::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT * INTO v_limits FROM trace_limits();
+    SELECT * INTO v_limits FROM trace_limits;
     -- The first that failed: a cause comes before its effects.
     SELECT array_agg(DISTINCT trace_id) INTO v_traces
     FROM (

@@ -49,7 +49,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO spanring_reader', v_schema);
         FOREACH v_object IN ARRAY ARRAY[
             'spanring_migrations', 'trace_batches', 'trace_drops', 'trace_error_patterns',
-            'trace_execution_summaries', 'trace_executions', 'trace_folded_days',
+            'trace_execution_summaries', 'trace_executions', 'trace_folded_days', 'trace_limits',
             'trace_maintenance', 'trace_open_spans', 'trace_partitions', 'trace_rollups',
             'trace_spans', 'trace_spans_health', 'trace_stored_spans', 'trace_waterfall',
             'trace_writers'
@@ -61,9 +61,9 @@ BEGIN
             'find_similar_traces', 'identify_root_cause', 'identify_root_cause_window',
             'trace_advice', 'trace_baselines', 'trace_bucket', 'trace_bucket_ns',
             'trace_clock_skew', 'trace_critical_path', 'trace_dropped', 'trace_edit_distance',
-            'trace_error_kind', 'trace_error_origins', 'trace_forest', 'trace_gaps', 'trace_label',
-            'trace_limits', 'trace_match_error', 'trace_message_kind', 'trace_network_times',
-            'trace_root_cause', 'trace_seconds', 'trace_tree', 'trace_window_changes'
+            'trace_error_origins', 'trace_forest', 'trace_gaps', 'trace_label',
+            'trace_match_error', 'trace_network_times', 'trace_root_cause', 'trace_seconds',
+            'trace_tree', 'trace_window_changes'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

@@ -4,15 +4,16 @@ CREATE OR REPLACE FUNCTION trace_label(
     p_service text, p_operation text, p_span_id uuid DEFAULT NULL
 )
 RETURNS text
-LANGUAGE sql
+LANGUAGE plpgsql
 IMMUTABLE
 PARALLEL SAFE
 SET search_path FROM CURRENT
 AS $$
-    SELECT
-        CASE WHEN starts_with(p_operation, p_service || '.') THEN '' ELSE p_service || '.' END
+BEGIN
+    RETURN         CASE WHEN starts_with(p_operation, p_service || '.') THEN '' ELSE p_service || '.' END
         || p_operation
-        || coalesce(' (span ' || right(replace(p_span_id::text, '-', ''), 16) || ')', '')
+        || coalesce(' (span ' || right(replace(p_span_id::text, '-', ''), 16) || ')', '');
+END
 $$;
 
 COMMENT ON FUNCTION trace_label(text, text, uuid) IS

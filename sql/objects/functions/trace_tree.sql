@@ -96,13 +96,11 @@ BEGIN
             v_traces := ARRAY[p_trace_id];
         ELSE
             EXECUTE
-                'SELECT array_agg(DISTINCT trace_id)
-                 FROM (
-                     SELECT trace_id FROM trace_spans WHERE execution_id = $1 AND ' || v_bounds || '
-                     UNION ALL
-                     SELECT trace_id FROM trace_open_spans WHERE execution_id = $1
-                 ) AS spans'
+                'SELECT array_agg(DISTINCT trace_id) FROM trace_spans WHERE execution_id = $1 AND '
+                || v_bounds
             INTO v_traces USING p_execution_id;
+            v_traces := v_traces || ARRAY(
+                SELECT DISTINCT trace_id FROM trace_open_spans WHERE execution_id = p_execution_id);
         END IF;
         EXECUTE
             'SELECT array_agg(ROW(spans.*)::trace_waterfall) FROM trace_stored_spans AS spans

@@ -53,7 +53,7 @@ BEGIN
         RAISE EXCEPTION 'each window needs a beginning and a later end'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT * INTO v_limits FROM trace_limits();
+    SELECT * INTO v_limits FROM trace_limits;
 
     RETURN QUERY
     WITH gathered AS MATERIALIZED (
