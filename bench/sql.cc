@@ -69,7 +69,10 @@ constexpr Question kQuestions[] = {
     {"similar", Keys::kExecutions, "SELECT * FROM find_similar_traces($1)"},
     {"compare", Keys::kExecutions, "SELECT * FROM compare_executions($1::bigint, $1::bigint - 1)"},
     {"health", Keys::kNone, "SELECT * FROM trace_spans_health"},
-    {"failed lately", Keys::kNone,
+    {"failed executions lately", Keys::kNone,
+     "SELECT * FROM trace_executions WHERE status IN ('failed', 'timeout')"
+     " AND started_at > now() - interval '1 hour' ORDER BY started_at DESC"},
+    {"failed spans lately", Keys::kNone,
      "SELECT * FROM trace_waterfall WHERE status IN ('failed', 'timeout')"
      " AND started_at > now() - interval '1 hour' ORDER BY started_at DESC"},
     {"newest executions", Keys::kNone,
@@ -103,6 +106,8 @@ class Subject {
     std::fprintf(stderr, "-- %llu spans over %d days\n", static_cast<unsigned long long>(spans),
                  settings.days);
     MakeHistory(conninfo(), history_);
+    // Nothing is written behind the questions' back.
+    Execute(connection_.get(), "CHECKPOINT");
   }
 
   Json Questions() {
@@ -210,6 +215,7 @@ class Subject {
     // The first day is not full.
     Execute(connection_.get(), absl::StrCat("SELECT trace_retain(", history_.days - 1, ")"));
     Execute(connection_.get(), "VACUUM trace_execution_summaries, trace_rollups");
+    Execute(connection_.get(), "CHECKPOINT");
     const double before = Number("SELECT sum(spans) FROM trace_rollups WHERE hours = 24");
     Clock::time_point begin = Clock::now();
     Execute(connection_.get(), absl::StrCat("SELECT trace_retain(", history_.days - 2, ")"));
@@ -327,7 +333,7 @@ Json Measure(const Settings& settings) {
       {.durable = true,
        .hba_lines = {},
        // Synchronous commits would be paid by the loading only; vacuum would hit some questions.
-       .settings = {"shared_buffers = 2GB", "max_wal_size = 16GB", "synchronous_commit = off",
+       .settings = {"shared_buffers = 8GB", "max_wal_size = 16GB", "synchronous_commit = off",
                     "autovacuum = off"}});
   Check(server.status());
   EndServerWhenInterrupted(&**server);

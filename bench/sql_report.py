@@ -21,8 +21,9 @@ QUESTIONS = {
     "similar": ("`find_similar_traces(id)`", 50, None),
     "compare": ("`compare_executions(id, id - 1)`", None, None),
     "newest executions": ("newest 50 of `trace_executions`", 5, None),
-    "failed lately": ("failed spans of the last hour, of `trace_waterfall`", 5, None),
+    "failed executions lately": ("failed ones of the last hour, of `trace_executions`", 5, None),
     "health": ("`trace_spans_health`", 10, None),
+    "failed spans lately": ("plain SQL: failed spans of the last hour, of `trace_waterfall`", None, None),
     "waterfall": ("plain SQL: `trace_waterfall` by execution id", None, None),
     "waterfall by trace": ("plain SQL: `trace_waterfall` by trace id", None, None),
 }
