@@ -93,21 +93,20 @@ TEST_F(ImportProgram, ASpanBecomesItsRow) {
   EXPECT_TRUE(Contains(outcome.out, "t.json (otlp): 2 spans imported")) << outcome.out;
   EXPECT_EQ(outcome.err, "");
   using Rows = std::vector<std::vector<std::string>>;
-  EXPECT_EQ(
-      database_.Rows("SELECT extract(epoch FROM started_at), extract(epoch FROM completed_at), "
-                     "duration_ns, duration_ms, trace_id, span_id, parent_span_id, service, "
-                     "operation, status, execution_id, job_id, model_id, region, error_type, "
-                     "error_message, metadata FROM trace_spans ORDER BY started_at, span_id"),
-      (Rows{{"1700000000.000000", "<null>", "<null>", "<null>",
-             "0af76519-16cd-43dd-8448-eb211c80319c", "00000000-0000-0000-00f0-67aa0ba902b7",
-             "<null>", "router", "open\xef\xbf\xbd", "started", "<null>", "<null>", "<null>", "eu",
-             "<null>", "<null>", R"({"resource": {"host.name": "h1"}})"},
-            {"1700000000.000000", "1700000002.500000", "2500000011", "2500",
-             "0af76519-16cd-43dd-8448-eb211c80319c", "00000000-0000-0000-b7ad-6b7169203331",
-             "00000000-0000-0000-00f0-67aa0ba902b7", "router", "call", "failed", "42", "job-7", "m",
-             "eu", "ECONNREFUSED", "connection refused",
-             R"({"resource": {"host.name": "h1"}, "span.kind": "client", )"
-             R"("error.type": "ECONNREFUSED"})"}}));
+  EXPECT_EQ(database_.Rows("SELECT started_at AT TIME ZONE 'UTC', completed_at AT TIME ZONE 'UTC', "
+                           "duration_ns, duration_ms, trace_id, span_id, parent_span_id, service, "
+                           "operation, status, execution_id, job_id, model_id, region, error_type, "
+                           "error_message, metadata FROM trace_spans ORDER BY started_at, span_id"),
+            (Rows{{"2023-11-14 22:13:20", "<null>", "<null>", "<null>",
+                   "0af76519-16cd-43dd-8448-eb211c80319c", "00000000-0000-0000-00f0-67aa0ba902b7",
+                   "<null>", "router", "open\xef\xbf\xbd", "started", "<null>", "<null>", "<null>",
+                   "eu", "<null>", "<null>", R"({"resource": {"host.name": "h1"}})"},
+                  {"2023-11-14 22:13:20", "2023-11-14 22:13:22.5", "2500000011", "2500",
+                   "0af76519-16cd-43dd-8448-eb211c80319c", "00000000-0000-0000-b7ad-6b7169203331",
+                   "00000000-0000-0000-00f0-67aa0ba902b7", "router", "call", "failed", "42",
+                   "job-7", "m", "eu", "ECONNREFUSED", "connection refused",
+                   R"({"resource": {"host.name": "h1"}, "span.kind": "client", )"
+                   R"("error.type": "ECONNREFUSED"})"}}));
   EXPECT_EQ(database_.Rows("SELECT service, spans_started, spans_persisted, spans_dropped, "
                            "stopped_at IS NOT NULL FROM trace_writers"),
             (Rows{{"spanring import", "2", "2", "0", "t"}}));

@@ -215,8 +215,7 @@ TEST_F(RootCauses, TextMustSayThatATimeoutHappened) {
         "timeout after 30 s", "Timeout waiting for a connection from the pool", "request_timeout",
         "connection timeout", "asyncio.TimeoutError: ", "exceeded its deadline",
         "rpc error: code = DeadlineExceeded desc = stream"}) {
-    EXPECT_THAT(Matched("message", text),
-                testing::AnyOf("SERVICE_TIMEOUT", "CONNECTION_FAILURE"))
+    EXPECT_THAT(Matched("message", text), testing::AnyOf("SERVICE_TIMEOUT", "CONNECTION_FAILURE"))
         << text;
   }
   for (const char* text :

@@ -79,6 +79,7 @@ TestDatabase::TestDatabase(Schema schema)
     if (!status.ok()) Fail(absl::StrCat(sql, ": ", status.message()));
   }
   connection_ = Connect();
+  Run("REVOKE CREATE ON SCHEMA public FROM PUBLIC");  // PostgreSQL 15 and later have it so.
   if (schema == Schema::kMigrated) {
     const auto report = schema::Up(connection());
     if (!report.ok()) Fail(report.status().ToString());

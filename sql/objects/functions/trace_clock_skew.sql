@@ -72,8 +72,8 @@ BEGIN
                 WHEN isfinite(started_at) AND isfinite(completed_at) THEN
                     least(
                         greatest(
-                            (extract(epoch FROM completed_at) - extract(epoch FROM started_at))
-                                * 1e6,
+                            round(extract(epoch FROM completed_at) * 1e6)
+                                - round(extract(epoch FROM started_at) * 1e6),
                             0),
                         2e15)::bigint
                 ELSE greatest(coalesce(duration_ns, 0), 0) / 1000

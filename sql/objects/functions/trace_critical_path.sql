@@ -91,8 +91,8 @@ BEGIN
                 WHEN isfinite(started_at) AND isfinite(completed_at) THEN
                     offset_ns / 1000 + least(
                         greatest(
-                            (extract(epoch FROM completed_at) - extract(epoch FROM started_at))
-                                * 1e6,
+                            round(extract(epoch FROM completed_at) * 1e6)
+                                - round(extract(epoch FROM started_at) * 1e6),
                             0),
                         2e15)::bigint
                 ELSE offset_ns / 1000 + greatest(coalesce(duration_ns, 0), 0) / 1000

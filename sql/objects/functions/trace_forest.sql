@@ -87,7 +87,8 @@ BEGIN
     END IF;
     FOR v_number IN 1..v_count LOOP
         IF isfinite((p_spans[v_number]).started_at) THEN
-            v_first_us := extract(epoch FROM (p_spans[v_number]).started_at) * 1e6;
+            -- PostgreSQL 13 counts seconds in floating point.
+            v_first_us := round(extract(epoch FROM (p_spans[v_number]).started_at) * 1e6)::bigint;
             EXIT;
         END IF;
     END LOOP;
@@ -100,12 +101,12 @@ BEGIN
             n::integer, trace_id, span_id, parent_span_id, execution_id,
             lower(metadata ->> 'span.kind') AS kind,
             hashtextextended(service || chr(31) || operation, 0) AS name_hash,
-            extract(epoch FROM started_at) * 1e6 - v_first_us AS start_us,
+            round(extract(epoch FROM started_at) * 1e6) - v_first_us AS start_us,
             CASE
                 WHEN status = 'started' THEN c_never
                 WHEN completed_at IS NOT NULL
-                    THEN extract(epoch FROM completed_at) * 1e6 - v_first_us
-                ELSE extract(epoch FROM started_at) * 1e6 - v_first_us
+                    THEN round(extract(epoch FROM completed_at) * 1e6) - v_first_us
+                ELSE round(extract(epoch FROM started_at) * 1e6) - v_first_us
                     + coalesce(duration_ns, 0) / 1000
             END AS end_us
         FROM ROWS FROM (unnest(p_spans)) WITH ORDINALITY AS spans (

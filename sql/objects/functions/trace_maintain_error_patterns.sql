@@ -25,7 +25,7 @@ DECLARE
     -- "timeout of 5000ms exceeded", "deadline has passed", "DeadlineExceeded"
     c_exceeded CONSTANT text :=
         '(\W+(of|limit|period|was|has|had|been|is|[0-9.,]+ ?[a-z]*))*'
-        || '[\W_]*(exceeded|expired|elapsed|reached|passed)\M';
+        || '(\W|_)*(exceeded|expired|elapsed|reached|passed)\M';
     -- "i/o timeout", "timeout after 5 s", "timeout waiting for a lock"
     c_happened CONSTANT text := '(\W*$|\s+(after|occurred|awaiting|waiting)\M)';
     c_connect_timeout CONSTANT text :=

@@ -1,7 +1,8 @@
 -- The spans of trace_spans as trace_waterfall shows them, without those that are open.
 --
 -- Other writers fill in only one of duration_ns, duration_ms and completed_at, so this is the one
--- place that says how long a span took. Clamped, since one absurd row must not fail the query.
+-- place that says how long a span took. Clamped, since one absurd row must not fail the query; in
+-- whole microseconds, since PostgreSQL 13 counts seconds in floating point.
 CREATE OR REPLACE VIEW trace_stored_spans AS
 SELECT
     trace_id,
@@ -39,7 +40,8 @@ FROM (
             CASE
                 WHEN completed_at <= started_at THEN 0
                 WHEN completed_at > started_at THEN least(
-                    (extract(epoch FROM completed_at) - extract(epoch FROM started_at)) * 1e9,
+                    (round(extract(epoch FROM completed_at) * 1e6)
+                        - round(extract(epoch FROM started_at) * 1e6)) * 1000,
                     9e18
                 )::bigint
             END

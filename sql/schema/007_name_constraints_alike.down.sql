@@ -1,0 +1,1 @@
+-- Names only; there is nothing to put back.
