@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -66,6 +67,7 @@ TEST(StalledDisk, HoldsUpNeitherAShutdownNorTheProgram) {
   const Stats stats = tracer.GetStats();
   EXPECT_EQ(stats.started, 3U);
   EXPECT_EQ(stats.started, stats.persisted + stats.journalled + stats.open + stats.dropped);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
