@@ -70,7 +70,6 @@ max_connections = 100
 shared_buffers = 128MB
 max_wal_size = 2GB
 checkpoint_timeout = 15min
-wal_compression = on
 jit = off
 timezone = 'UTC'
 log_timezone = 'UTC'

@@ -2,7 +2,8 @@
 --
 -- Other writers fill in only one of duration_ns, duration_ms and completed_at, so this is the one
 -- place that says how long a span took. Clamped, since one absurd row must not fail the query; in
--- whole microseconds, since PostgreSQL 13 counts seconds in floating point.
+-- whole microseconds, since PostgreSQL 13 counts seconds in floating point. round() with its second
+-- argument: without it it is a function in SQL, which each planning would put in its place.
 CREATE OR REPLACE VIEW trace_stored_spans AS
 SELECT
     trace_id,
@@ -16,7 +17,7 @@ SELECT
         duration_ms,
         CASE
             WHEN known_duration_ns IS NOT NULL
-                THEN least(round(known_duration_ns / 1e6), 2147483647)::integer
+                THEN least(round(known_duration_ns / 1e6, 0), 2147483647)::integer
         END
     ) AS duration_ms,
     status,
@@ -40,8 +41,8 @@ FROM (
             CASE
                 WHEN completed_at <= started_at THEN 0
                 WHEN completed_at > started_at THEN least(
-                    (round(extract(epoch FROM completed_at) * 1e6)
-                        - round(extract(epoch FROM started_at) * 1e6)) * 1000,
+                    (round(extract(epoch FROM completed_at) * 1e6, 0)
+                        - round(extract(epoch FROM started_at) * 1e6, 0)) * 1000,
                     9e18
                 )::bigint
             END
