@@ -30,70 +30,56 @@ BEGIN
     v_cutoff := pg_catalog.now() - pg_catalog.make_interval(days => p_days);
 
     BEGIN
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_spans_default AS old
-            WHERE old.started_at < v_cutoff
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_spans_default'::text, pg_catalog.count(*), false FROM deleted;
+        action := 'deleted'::text;
+        is_estimate := false;
+        DELETE FROM trace_spans_default AS old
+        WHERE old.started_at < v_cutoff;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_spans_default'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_open_spans AS old
-            WHERE old.reported_at < v_cutoff
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_open_spans'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_open_spans AS old
+        WHERE old.reported_at < v_cutoff;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_open_spans'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_drops AS old
-            WHERE old.until < v_cutoff
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_drops'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_drops AS old
+        WHERE old.until < v_cutoff;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_drops'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_rollups AS old
-            WHERE old.hours IN (1::smallint, 24::smallint) AND old.starts_at < v_cutoff
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_rollups'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_rollups AS old
+        WHERE old.hours IN (1::smallint, 24::smallint) AND old.starts_at < v_cutoff;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_rollups'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_execution_summaries AS old
-            WHERE old.started_at < v_cutoff AND old.ended_at < v_cutoff
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_execution_summaries'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_execution_summaries AS old
+        WHERE old.started_at < v_cutoff AND old.ended_at < v_cutoff;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_execution_summaries'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_folded_days AS old
-            WHERE old.day < (v_cutoff AT TIME ZONE 'UTC'::text)::date
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_folded_days'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_folded_days AS old
+        WHERE old.day < (v_cutoff AT TIME ZONE 'UTC'::text)::date;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_folded_days'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_batches AS old
-            WHERE old.committed_at < v_cutoff - c_ledger_stays
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_batches'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_batches AS old
+        WHERE old.committed_at < v_cutoff - c_ledger_stays;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_batches'::text;
+        RETURN NEXT;
 
-        RETURN QUERY
-        WITH deleted AS (
-            DELETE FROM trace_writers AS old
-            WHERE coalesce(old.stopped_at, old.recovered_at) < v_cutoff
-              AND old.last_seen_at < v_cutoff
-            RETURNING 1
-        )
-        SELECT 'deleted'::text, 'trace_writers'::text, pg_catalog.count(*), false FROM deleted;
+        DELETE FROM trace_writers AS old
+        WHERE coalesce(old.stopped_at, old.recovered_at) < v_cutoff
+          AND old.last_seen_at < v_cutoff;
+        GET DIAGNOSTICS rows_removed = ROW_COUNT;
+        object_name := 'trace_writers'::text;
+        RETURN NEXT;
 
         FOR v_partition IN
             SELECT partitions.partition_name, partitions.estimated_rows
@@ -103,8 +89,11 @@ BEGIN
         LOOP
             -- Counting would read what dropping need not.
             EXECUTE pg_catalog.format('DROP TABLE %I', v_partition.partition_name);
-            RETURN QUERY SELECT
-                'dropped'::text, v_partition.partition_name::text, v_partition.estimated_rows, true;
+            action := 'dropped'::text;
+            object_name := v_partition.partition_name::text;
+            rows_removed := v_partition.estimated_rows;
+            is_estimate := true;
+            RETURN NEXT;
         END LOOP;
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'nothing was removed: another session held a table or row for more than %; '
