@@ -11,9 +11,9 @@ import re
 import sys
 
 LIBRARY = ["base", "platform", "ring", "flush", "pg", "recovery", "runtime"]
-PROGRAMS = ["schema", "dev", "import", "cli"]
-FOR_PROGRAMS = {"pg/client.h", "pg/handles.h", "recovery/recover.h"}
-FOR_IMPORT = {"base/utf8.h", "flush/journal.h", "flush/span_row.h", "pg/batch_sender.h", "pg/session.h",
+PROGRAMS = ["schema", "dev", "import", "answers", "http", "serve", "cli"]
+FOR_PROGRAMS = {"base/utf8.h", "pg/client.h", "pg/handles.h", "recovery/recover.h"}
+FOR_IMPORT = {"flush/journal.h", "flush/span_row.h", "pg/batch_sender.h", "pg/session.h",
               "pg/wake.h"}
 
 root = pathlib.Path(__file__).resolve().parent.parent

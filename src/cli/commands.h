@@ -49,6 +49,14 @@ namespace spanring::cli {
 [[nodiscard]] absl::StatusOr<int> Import(const Context& context,
                                          const std::vector<std::string>& files,
                                          const std::string& format, bool dry_run);
+struct ServeArguments {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8126;
+  std::vector<std::string> hosts;
+  std::string token_file;
+};
+// The web page and its APIs, until SIGINT or SIGTERM.
+[[nodiscard]] absl::StatusOr<int> Serve(const Context& context, const ServeArguments& arguments);
 [[nodiscard]] absl::StatusOr<int> Doctor(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Demo(const Context& context, const std::string& runner);
 

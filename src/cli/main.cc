@@ -30,6 +30,8 @@ Ask
                           which service changed between two windows of time
   similar ID [--limit N]  executions that went alike
   compare A B             two executions, span by span
+Look
+  serve                   web page and APIs on http://127.0.0.1:8126
 Look after
   health                  sizes, counts, writers, drops by reason
   doctor                  why are no spans arriving? each cause with what to do
@@ -76,6 +78,7 @@ struct Arguments {
   std::vector<std::string> files;
   std::string format;
   bool dry_run = false;
+  ServeArguments serve;
   std::vector<std::string> sql;
   std::vector<std::string> psql;
 };
@@ -182,6 +185,17 @@ Examples
   spanring import --dry-run --json trace.json | jq .refused)");
 }
 
+void AddServe(CLI::App* app, Arguments* arguments, Command* chosen) {
+  CLI::App* serve = AddCommand(
+      app, "serve", "Web page and APIs", chosen,
+      [arguments](const Context& context) { return Serve(context, arguments->serve); });
+  serve->add_option("--address", arguments->serve.address, "listens on this (127.0.0.1)");
+  serve->add_option("--port", arguments->serve.port, "and this port (8126); 0: any free one");
+  serve->add_option("--host", arguments->serve.hosts, "names by which it may be called too");
+  serve->add_option("--token-file", arguments->serve.token_file,
+                    "requests must bring the token in it; SPANRING_SERVE_TOKEN does the same");
+}
+
 void AddCare(CLI::App* app, Arguments* arguments, Command* chosen) {
   AddImport(app, arguments, chosen);
   AddCommand(app, "health", "Sizes, counts, writers, drops by reason", chosen, Health);
@@ -251,6 +265,7 @@ int Run(int argc, char** argv) {
   AddGlobalOptions(&app, &context.options);
   AddQuestions(&app, &arguments, &chosen);
   AddDev(&app, &arguments, &chosen);
+  AddServe(&app, &arguments, &chosen);
   AddCare(&app, &arguments, &chosen);
   try {
     app.parse(argc, argv);

@@ -1,0 +1,207 @@
+#include "answers/questions.h"
+
+namespace spanring::answers {
+
+const char kExecutions[] = R"sql(
+SELECT json_build_object(
+    'executions', coalesce(json_agg(row_to_json(page)), '[]'),
+    'has_more', count(*) >= $1::integer)
+FROM (
+    SELECT * FROM trace_executions
+    WHERE ($2::text IS NULL OR status = ANY (string_to_array($2, ',')))
+      AND ($3::text IS NULL OR job_id = $3)
+      AND ($4::text IS NULL OR model_id = $4)
+      AND ($5::text IS NULL OR region = $5)
+      AND ($6::text IS NULL OR $6 = ANY (services))
+      AND ($7::timestamptz IS NULL OR started_at >= $7)
+      AND ($8::timestamptz IS NULL OR started_at < $8)
+      AND ($9::bigint IS NULL OR duration_ms >= $9)
+      AND ($10::timestamptz IS NULL OR (started_at, execution_id) < ($10, $11::bigint))
+    ORDER BY started_at DESC, execution_id DESC
+    LIMIT $1::integer
+) AS page)sql";
+
+const char kExecution[] = R"sql(
+SELECT row_to_json(execution) FROM trace_executions AS execution
+WHERE execution_id = $1::bigint)sql";
+
+const char kDiagnosis[] = R"sql(
+SELECT json_build_object(
+    'execution_id', $1::bigint, 'operations', json_agg(row_to_json(operation)),
+    'anomalies', count(*) FILTER (WHERE operation.is_anomaly))
+FROM diagnose_execution_trace($1::bigint) AS operation
+HAVING count(*) > 0)sql";
+
+const char kRootCause[] = R"sql(
+SELECT json_build_object('execution_id', $1::bigint, 'causes', json_agg(row_to_json(cause)))
+FROM identify_root_cause($1::bigint) AS cause
+HAVING count(*) > 0)sql";
+
+const char kNetwork[] = R"sql(
+SELECT json_build_object(
+    'execution_id', $1::bigint, 'calls', coalesce(json_agg(row_to_json(call)), '[]'))
+FROM trace_network_times($1::bigint) AS call)sql";
+
+const char kTrace[] = R"sql(
+WITH tree AS MATERIALIZED (
+    SELECT
+        tree.*, skew.adjusted_offset_ns, skew.shift_ns, skew.reason AS shift_reason
+    FROM trace_tree($1::bigint, $2::uuid) AS tree
+    LEFT JOIN trace_clock_skew($1::bigint, $2::uuid) AS skew USING (row_order)
+)
+SELECT json_build_object(
+    'execution_id', $1::bigint,
+    'trace_ids', (SELECT json_agg(DISTINCT trace_id) FROM tree),
+    'spans', (SELECT json_agg(row_to_json(tree) ORDER BY row_order) FROM tree),
+    'gaps', (
+        SELECT coalesce(json_agg(row_to_json(gap)), '[]')
+        FROM trace_gaps($1::bigint, $2::uuid) AS gap),
+    'critical_path', (
+        SELECT coalesce(json_agg(row_to_json(segment)), '[]')
+        FROM trace_critical_path($1::bigint, $2::uuid) AS segment),
+    'spans_dropped', dropped.spans, 'drop_reasons', dropped.by_reason)
+FROM (
+    SELECT
+        array_agg(DISTINCT created_at) AS created_at, min(started_at) AS since,
+        max(CASE status
+            WHEN 'started' THEN now() ELSE coalesce(completed_at, started_at) END) AS until,
+        ARRAY(
+            SELECT writer_id FROM trace_open_spans
+            WHERE (trace_id, span_id) IN (
+                SELECT trace_id, span_id FROM tree WHERE status = 'started')) AS writers
+    FROM tree
+) AS met
+CROSS JOIN LATERAL trace_dropped(met.created_at, met.writers, met.since, met.until) AS dropped
+WHERE EXISTS (SELECT FROM tree))sql";
+
+const char kSimilar[] = R"sql(
+SELECT json_build_object(
+    'execution_id', $1::bigint, 'executions', coalesce(json_agg(row_to_json(execution)), '[]'))
+FROM find_similar_traces($1::bigint, $2::integer) AS execution)sql";
+
+const char kComparison[] = R"sql(
+SELECT json_build_object(
+    'a', (SELECT row_to_json(a) FROM trace_executions AS a WHERE execution_id = $1::bigint),
+    'b', (SELECT row_to_json(b) FROM trace_executions AS b WHERE execution_id = $2::bigint),
+    'spans', (
+        SELECT coalesce(json_agg(row_to_json(span) ORDER BY row_order), '[]')
+        FROM compare_executions($1::bigint, $2::bigint) AS span),
+    'operations', (
+        SELECT coalesce(json_agg(row_to_json(operation)), '[]')
+        FROM compare_operations($1::bigint, $2::bigint) AS operation)))sql";
+
+const char kOperations[] = R"sql(
+SELECT json_build_object(
+    'from', $1::timestamptz, 'to', $2::timestamptz,
+    'operations', coalesce(json_agg(row_to_json(operation)), '[]'))
+FROM trace_operation_latencies($1::timestamptz, $2::timestamptz, $3::text) AS operation)sql";
+
+const char kHealth[] = R"sql(
+SELECT json_build_object(
+    'health', (SELECT row_to_json(health) FROM trace_spans_health AS health),
+    'writers', (
+        SELECT coalesce(json_agg(row_to_json(writer)), '[]')
+        FROM (SELECT * FROM trace_writers ORDER BY last_seen_at DESC LIMIT 100) AS writer),
+    'partitions', (
+        SELECT coalesce(json_agg(row_to_json(part)), '[]')
+        FROM (SELECT * FROM trace_partitions ORDER BY starts_at DESC NULLS LAST LIMIT 100) AS part)
+))sql";
+
+const char kJaegerServices[] = R"sql(
+SELECT json_build_object(
+    'data', coalesce(json_agg(service ORDER BY service), '[]'), 'total', count(*), 'limit', 0,
+    'offset', 0, 'errors', NULL)
+FROM (SELECT DISTINCT service FROM trace_rollups WHERE hours = 24) AS known)sql";
+
+const char kJaegerOperationNames[] = R"sql(
+SELECT json_build_object(
+    'data', coalesce(json_agg(operation ORDER BY operation), '[]'), 'total', count(*), 'limit', 0,
+    'offset', 0, 'errors', NULL)
+FROM (SELECT DISTINCT operation FROM trace_rollups WHERE hours = 24 AND service = $1) AS known)sql";
+
+const char kJaegerOperations[] = R"sql(
+SELECT json_build_object(
+    'data', coalesce(
+        json_agg(json_build_object('name', operation, 'spanKind', '') ORDER BY operation), '[]'),
+    'total', count(*), 'limit', 0, 'offset', 0, 'errors', NULL)
+FROM (SELECT DISTINCT operation FROM trace_rollups WHERE hours = 24 AND service = $1) AS known)sql";
+
+const char kJaegerSearch[] = R"sql(
+SELECT json_build_object(
+    'data', trace_to_jaeger(ARRAY(
+        SELECT trace_id
+        FROM trace_search(
+            $1::timestamptz, $2::timestamptz, $3, $4, $5::jsonb, $6::bigint, $7::bigint,
+            $8::integer))),
+    'total', 0, 'limit', 0, 'offset', 0, 'errors', NULL))sql";
+
+const char kJaegerTraces[] = R"sql(
+SELECT json_build_object('data', data, 'total', 0, 'limit', 0, 'offset', 0, 'errors', NULL)
+FROM trace_to_jaeger($1::uuid[]) AS data
+WHERE data <> '[]')sql";
+
+const char kJaegerDependencies[] = R"sql(
+SELECT json_build_object(
+    'data', coalesce(
+        json_agg(json_build_object('parent', parent, 'child', child, 'callCount', calls)), '[]'),
+    'total', 0, 'limit', 0, 'offset', 0, 'errors', NULL)
+FROM trace_dependencies($1::timestamptz, $2::timestamptz))sql";
+
+const char kJaegerServicesV3[] = R"sql(
+SELECT json_build_object('services', coalesce(json_agg(service ORDER BY service), '[]'))
+FROM (SELECT DISTINCT service FROM trace_rollups WHERE hours = 24) AS known)sql";
+
+const char kJaegerOperationsV3[] = R"sql(
+SELECT json_build_object(
+    'operations', coalesce(
+        json_agg(json_build_object('name', operation, 'spanKind', '') ORDER BY operation), '[]'))
+FROM (SELECT DISTINCT operation FROM trace_rollups WHERE hours = 24 AND service = $1) AS known)sql";
+
+const char kJaegerSummaries[] = R"sql(
+WITH found AS (
+    SELECT trace_id, row_number() OVER () AS n
+    FROM trace_search(
+        $1::timestamptz, $2::timestamptz, $3, $4, $5::jsonb, $6::bigint, $7::bigint, $8::integer)
+),
+spans AS MATERIALIZED (
+    SELECT
+        found.n, tree.*, tree.status IN ('failed', 'timeout') AS is_failed
+    FROM found
+    CROSS JOIN LATERAL trace_tree(NULL, found.trace_id) AS tree
+),
+services AS (
+    SELECT
+        n,
+        json_agg(
+            json_build_object('name', service, 'spanCount', spans, 'errorSpanCount', failed)
+            ORDER BY service) AS services
+    FROM (
+        SELECT n, service, count(*) AS spans, count(*) FILTER (WHERE is_failed) AS failed
+        FROM spans GROUP BY n, service
+    ) AS counted
+    GROUP BY n
+),
+traces AS (
+    SELECT
+        n, replace(min(trace_id::text), '-', '') AS trace_hex,
+        (array_agg(service ORDER BY row_order))[1] AS service,
+        (array_agg(operation ORDER BY row_order))[1] AS operation,
+        (trace_unix_us(min(started_at)) * 1000)::text AS since,
+        (trace_unix_us(max(coalesce(completed_at, started_at))) * 1000)::text AS until,
+        count(*) AS spans, count(*) FILTER (WHERE is_failed) AS failed,
+        count(*) FILTER (WHERE is_orphan) AS orphans
+    FROM spans GROUP BY n
+)
+SELECT json_build_object('summaries', coalesce(
+    json_agg(
+        json_build_object(
+            'traceId', traces.trace_hex, 'rootServiceName', traces.service,
+            'rootOperationName', traces.operation, 'minStartTimeUnixNano', traces.since,
+            'maxEndTimeUnixNano', traces.until, 'spanCount', traces.spans,
+            'errorSpanCount', traces.failed, 'orphanSpanCount', traces.orphans,
+            'services', services.services)
+        ORDER BY traces.n),
+    '[]'))
+FROM traces JOIN services USING (n))sql";
+
+}  // namespace spanring::answers

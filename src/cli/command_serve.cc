@@ -1,0 +1,106 @@
+// spanring serve
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "answers/reader.h"
+#include "cli/commands.h"
+#include "http/server.h"
+#include "serve/service.h"
+
+namespace spanring::cli {
+namespace {
+
+// Never from the command line, which everybody on the machine may read.
+absl::StatusOr<std::string> Token(const std::string& file) {
+  const char* variable = std::getenv("SPANRING_SERVE_TOKEN");
+  std::string token = variable != nullptr ? variable : "";
+  if (!file.empty()) {
+    struct stat status = {};
+    std::ifstream in(file);
+    if (!in || stat(file.c_str(), &status) != 0) {
+      return absl::FailedPreconditionError("cannot read the token file " + file);
+    }
+    if ((status.st_mode & 077) != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("others can read the token file ", file, ": chmod 600 ", file));
+    }
+    token.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  token = std::string(absl::StripAsciiWhitespace(token));
+  if (!token.empty() && token.size() < 16) {
+    return absl::InvalidArgumentError("a token has 16 characters or more");
+  }
+  return token;
+}
+
+bool IsLoopback(const std::string& address) {
+  return absl::StartsWith(address, "127.") || address == "::1";
+}
+
+// The rights of spanring_reader, where the login may take them, and a word where it has more.
+absl::StatusOr<bool> MayBeReader(const Session& session) {
+  const absl::StatusOr<pg::Result> result = session.Query(
+      "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'spanring_reader'"
+      " AND pg_has_role(current_user, oid, 'MEMBER'))");
+  if (!result.ok()) return result.status();
+  return pg::Cell(result->get(), 0, 0) == "t";
+}
+
+}  // namespace
+
+absl::StatusOr<int> Serve(const Context& context, const ServeArguments& arguments) {
+  const absl::StatusOr<std::string> token = Token(arguments.token_file);
+  if (!token.ok()) return token.status();
+  if (token->empty() && !IsLoopback(arguments.address)) {
+    return absl::InvalidArgumentError(
+        "whoever reaches this address could read all spans: set SPANRING_SERVE_TOKEN or give "
+        "--token-file FILE");
+  }
+  const absl::StatusOr<Session> session = Session::Open(context);
+  if (!session.ok()) return session.status();
+  const absl::StatusOr<bool> as_reader = MayBeReader(*session);
+  if (!as_reader.ok()) return as_reader.status();
+
+  // Before any thread, which inherit it: signals are waited for below.
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+
+  answers::Reader reader({.conninfo = session->target().conninfo,
+                          .application_name = "spanring serve",
+                          .as_reader = *as_reader});
+  http::Server* serving = nullptr;
+  std::vector<std::string> hosts = arguments.hosts;
+  for (std::string& host : hosts) absl::AsciiStrToLower(&host);
+  serve::Service service(&reader, {.version = SPANRING_VERSION,
+                                   .token = *token,
+                                   .hosts = hosts,
+                                   .counts = [&serving] { return serving->counts(); }});
+  absl::StatusOr<std::unique_ptr<http::Server>> server = http::Server::Start(
+      {.address = arguments.address, .port = arguments.port},
+      [&service](const http::Request& request) { return service.Answer(request); });
+  if (!server.ok()) return server.status();
+  serving = server->get();
+  const bool is_v6 = absl::StrContains(arguments.address, ':');
+  Print(absl::StrCat("http://", is_v6 ? "[" : "", arguments.address, is_v6 ? "]" : "", ":",
+                     (*server)->port(), "/  ", session->target().described,
+                     *as_reader ? ", as spanring_reader" : "", "; Ctrl-C ends it"));
+  std::fflush(stdout);
+  int signal = 0;
+  sigwait(&ending, &signal);
+  (*server)->Stop();
+  return kExitOk;
+}
+
+}  // namespace spanring::cli

@@ -1,0 +1,231 @@
+// Jaeger's query API, as Jaeger UI and Grafana call it: v1 below /api, v3 below /api/v3.
+// https://www.jaegertracing.io/docs/latest/architecture/apis/
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "answers/questions.h"
+#include "serve/parameters.h"
+#include "serve/service.h"
+
+namespace spanring::serve {
+namespace {
+
+using Answer = absl::StatusOr<std::string>;
+using Json = nlohmann::json;
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6S+00:00", time, absl::UTCTimeZone());
+}
+
+// A search, from whichever version's parameters.
+class Search {
+ public:
+  explicit Search(const http::Request& request) : request_(request) {}
+
+  absl::StatusOr<std::vector<pg::Parameter>> V1() {
+    const absl::Time to = Microseconds("end").value_or(absl::Now());
+    const absl::Time from = Microseconds("start").value_or(to - absl::Hours(48));
+    service_ = Text("service");
+    operation_ = Text("operation");
+    Duration("minDuration", &least_ns_);
+    Duration("maxDuration", &most_ns_);
+    Tags(Text("tags"), "tags");
+    for (const auto& [name, value] : request_.query) {
+      if (name == "tag") Tag(value);
+    }
+    return Bound(from, to, Text("limit"), "limit");
+  }
+
+  absl::StatusOr<std::vector<pg::Parameter>> V3() {
+    const absl::Time to = Rfc3339("query.startTimeMax").value_or(absl::Now());
+    const absl::Time from = Rfc3339("query.startTimeMin").value_or(to - absl::Hours(48));
+    service_ = Text("query.serviceName");
+    operation_ = Text("query.operationName");
+    Duration("query.durationMin", &least_ns_);
+    Duration("query.durationMax", &most_ns_);
+    Tags(Text("query.attributes"), "query.attributes");
+    return Bound(from, to, Text("query.searchDepth"), "query.searchDepth");
+  }
+
+ private:
+  pg::Parameter Text(std::string_view name) const {
+    std::optional<std::string> value = request_.Query(name);
+    if (value && value->empty()) return std::nullopt;
+    return value;
+  }
+
+  void Fail(std::string_view name, std::string_view what) {
+    status_.Update(absl::InvalidArgumentError(
+        absl::StrCat(std::string(name), " is ", std::string(what))));
+  }
+
+  std::optional<absl::Time> Microseconds(std::string_view name) {
+    const pg::Parameter text = Text(name);
+    std::int64_t us = 0;
+    if (!text) return std::nullopt;
+    // Until the year 9999.
+    if (!absl::SimpleAtoi(*text, &us) || us < 0 || us > 253402300799999999) {
+      Fail(name, "a time in microseconds since 1970");
+      return std::nullopt;
+    }
+    return absl::FromUnixMicros(us);
+  }
+
+  std::optional<absl::Time> Rfc3339(std::string_view name) {
+    const pg::Parameter text = Text(name);
+    absl::Time time;
+    std::string error;
+    if (!text) return std::nullopt;
+    if (!absl::ParseTime(absl::RFC3339_full, *text, &time, &error)) {
+      Fail(name, "a time as in 2026-11-24T08:00:00Z");
+      return std::nullopt;
+    }
+    return time;
+  }
+
+  void Duration(std::string_view name, pg::Parameter* ns) {
+    const pg::Parameter text = Text(name);
+    absl::Duration duration;
+    if (!text) return;
+    if (!absl::ParseDuration(*text, &duration) || duration < absl::ZeroDuration() ||
+        duration > absl::Hours(24 * 365 * 200)) {
+      return Fail(name, "a duration as in 1.5s or 100ms");
+    }
+    *ns = absl::StrCat(absl::ToInt64Nanoseconds(duration));
+  }
+
+  void Tags(const pg::Parameter& text, std::string_view name) {
+    if (!text) return;
+    const Json tags = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    if (!tags.is_object()) return Fail(name, "a JSON object, as in {\"error\":\"true\"}");
+    for (const auto& [key, value] : tags.items()) {
+      attributes_[key] = value.is_string() ? value : Json(value.dump());
+    }
+  }
+
+  void Tag(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos) return Fail("tag", "a name and a value, as in error:true");
+    attributes_[text.substr(0, colon)] = text.substr(colon + 1);
+  }
+
+  absl::StatusOr<std::vector<pg::Parameter>> Bound(absl::Time from, absl::Time to,
+                                                   const pg::Parameter& limit,
+                                                   std::string_view limit_name) {
+    std::int64_t count = 20;
+    if (limit && (!absl::SimpleAtoi(*limit, &count) || count < 1 || count > 1500)) {
+      Fail(limit_name, "a number from 1 to 1500");
+    }
+    if (from >= to) status_.Update(absl::InvalidArgumentError("the start is not before the end"));
+    if (!status_.ok()) return status_;
+    pg::Parameter attributes;
+    if (!attributes_.empty()) {
+      attributes = attributes_.dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
+    return std::vector<pg::Parameter>{TimeText(from), TimeText(to), service_,  operation_,
+                                      attributes,     least_ns_,    most_ns_, absl::StrCat(count)};
+  }
+
+  const http::Request& request_;
+  pg::Parameter service_;
+  pg::Parameter operation_;
+  pg::Parameter least_ns_;
+  pg::Parameter most_ns_;
+  Json attributes_ = Json::object();
+  absl::Status status_;
+};
+
+Answer Traces(answers::Reader* reader, const std::vector<std::string>& ids) {
+  std::vector<std::string> uuids;
+  for (const std::string& text : ids) {
+    const absl::StatusOr<std::string> id = TraceId(text);
+    if (!id.ok()) return id.status();
+    uuids.push_back(*id);
+  }
+  Answer answer = reader->AskText(answers::kJaegerTraces,
+                                  {absl::StrCat("{", absl::StrJoin(uuids, ","), "}")});
+  if (absl::IsNotFound(answer.status())) return absl::NotFoundError("trace not found");
+  return answer;
+}
+
+Answer FindTraces(answers::Reader* reader, const http::Request& request) {
+  std::vector<std::string> ids;
+  for (const auto& [name, value] : request.query) {
+    if (name == "traceID") ids.push_back(value);
+  }
+  if (!ids.empty()) return Traces(reader, ids);
+  const auto bound = Search(request).V1();
+  if (!bound.ok()) return bound.status();
+  return reader->AskText(answers::kJaegerSearch, *bound);
+}
+
+Answer Dependencies(answers::Reader* reader, const http::Request& request) {
+  Parameters asked(request);
+  constexpr std::int64_t kDayMs = 86'400'000;
+  const std::int64_t end_ms =
+      asked.Number("endTs", absl::ToUnixMillis(absl::Now()), 0, 253402300799999);
+  const std::int64_t lookback_ms = asked.Number("lookback", kDayMs, 1, 366 * kDayMs);
+  const absl::Status status = asked.status();
+  if (!status.ok()) return status;
+  const absl::Time end = absl::FromUnixMillis(end_ms);
+  return reader->AskText(answers::kJaegerDependencies,
+                         {TimeText(end - absl::Milliseconds(lookback_ms)), TimeText(end)});
+}
+
+Answer OperationsOf(answers::Reader* reader, const http::Request& request, const char* sql) {
+  const pg::Parameter service = request.Query("service");
+  if (!service) return absl::InvalidArgumentError("service is missing");
+  return reader->AskText(sql, {service});
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> JaegerAnswer(answers::Reader* reader, const http::Request& request) {
+  const std::vector<std::string>& path = request.parts;
+  const std::size_t parts = path.size();
+  const std::string what = parts > 2 ? path[2] : "";
+  if (what == "services" && parts == 3) return reader->AskText(answers::kJaegerServices);
+  if (what == "services" && parts == 5 && path[4] == "operations") {
+    return reader->AskText(answers::kJaegerOperationNames, {path[3]});
+  }
+  if (what == "operations" && parts == 3) {
+    return OperationsOf(reader, request, answers::kJaegerOperations);
+  }
+  if (what == "traces" && parts == 3) return FindTraces(reader, request);
+  if (what == "traces" && parts == 4) return Traces(reader, {path[3]});
+  if (what == "dependencies" && parts == 3) return Dependencies(reader, request);
+  if (what == "v3" && parts == 4) {
+    if (path[3] == "services") return reader->AskText(answers::kJaegerServicesV3);
+    if (path[3] == "operations") {
+      return OperationsOf(reader, request, answers::kJaegerOperationsV3);
+    }
+    if (path[3] == "trace-summaries") {
+      const auto bound = Search(request).V3();
+      if (!bound.ok()) return bound.status();
+      return reader->AskText(answers::kJaegerSummaries, *bound);
+    }
+  }
+  return absl::NotFoundError("no such path");
+}
+
+http::Response JaegerFailure(http::Response response) {
+  const Json said = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  const Json body = {{"data", nullptr},
+                     {"total", 0},
+                     {"limit", 0},
+                     {"offset", 0},
+                     {"errors", {{{"code", response.status},
+                                  {"msg", said["error"]["message"]}}}}};
+  response.body = body.dump();
+  return response;
+}
+
+}  // namespace spanring::serve

@@ -1,0 +1,77 @@
+#include "serve/parameters.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace spanring::serve {
+
+pg::Parameter Parameters::Text(std::string_view name) {
+  known_.emplace_back(name);
+  std::optional<std::string> value = request_.Query(name);
+  if (value && value->empty()) return std::nullopt;
+  return value;
+}
+
+pg::Parameter Parameters::OptionalNumber(std::string_view name, std::int64_t least,
+                                         std::int64_t most) {
+  const pg::Parameter text = Text(name);
+  if (!text) return std::nullopt;
+  std::int64_t number = 0;
+  if (!absl::SimpleAtoi(*text, &number) || number < least || number > most) {
+    first_.Update(absl::InvalidArgumentError(absl::StrCat(
+        std::string(name), " is a whole number from ", least, " to ", most)));
+    return std::nullopt;
+  }
+  return absl::StrCat(number);
+}
+
+std::int64_t Parameters::Number(std::string_view name, std::int64_t otherwise, std::int64_t least,
+                                std::int64_t most) {
+  std::int64_t number = otherwise;
+  const pg::Parameter text = OptionalNumber(name, least, most);
+  return text && absl::SimpleAtoi(*text, &number) ? number : otherwise;
+}
+
+absl::Status Parameters::status() const {
+  if (!first_.ok()) return first_;
+  for (const auto& [name, value] : request_.query) {
+    if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
+      return absl::InvalidArgumentError(
+          known_.empty() ? absl::StrCat("no parameter ", name, ": there are none here")
+                         : absl::StrCat("no parameter ", name, ": there are ",
+                                        absl::StrJoin(known_, ", ")));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::int64_t> ExecutionId(std::string_view text) {
+  std::int64_t id = 0;
+  if (!absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &id)) {
+    return absl::InvalidArgumentError("an execution id is a whole number of 64 bits");
+  }
+  return id;
+}
+
+absl::StatusOr<std::string> TraceId(std::string_view text) {
+  std::string digits;
+  for (const char c : text) {
+    if (c == '-' && text.size() == 36) continue;
+    if (!absl::ascii_isxdigit(static_cast<unsigned char>(c))) digits.assign(64, '0');
+    digits.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));
+    if (digits.size() > 32) break;
+  }
+  if (digits.size() == 16) digits.insert(0, 16, '0');
+  if (digits.size() != 32) {
+    return absl::InvalidArgumentError("a trace id is a UUID, or 32 or 16 hex digits");
+  }
+  return absl::StrCat(digits.substr(0, 8), "-", digits.substr(8, 4), "-", digits.substr(12, 4), "-",
+                      digits.substr(16, 4), "-", digits.substr(20));
+}
+
+}  // namespace spanring::serve

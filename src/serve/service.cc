@@ -1,0 +1,158 @@
+#include "serve/service.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "pg/client.h"
+
+namespace spanring::serve {
+namespace {
+
+// A comparison whose time says nothing about where the two differ.
+bool IsSame(std::string_view a, std::string_view b) {
+  unsigned difference = a.size() == b.size() ? 0 : 1;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const char other = b.empty() ? '\0' : b[i % b.size()];
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(other);
+  }
+  return difference == 0;
+}
+
+// "localhost:8126" or "[::1]:8126" without the port, in lower case.
+std::string HostName(std::string_view host) {
+  const std::size_t bracket = host.find(']');
+  const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  return absl::AsciiStrToLower(
+      absl::string_view(host.data(), std::min(colon, host.size())));
+}
+
+void AddSecurityHeaders(http::Response* response) {
+  response->headers.insert(
+      response->headers.end(),
+      {{"X-Content-Type-Options", "nosniff"},
+       {"X-Frame-Options", "DENY"},
+       {"Referrer-Policy", "no-referrer"},
+       {"Cross-Origin-Resource-Policy", "same-origin"},
+       {"Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}});
+}
+
+void AddTag(const http::Request& request, http::Response* response) {
+  const std::string tag = absl::StrCat(
+      "\"", absl::Hex(XXH3_64bits(response->body.data(), response->body.size()), absl::kZeroPad16),
+      "\"");
+  response->headers.emplace_back("ETag", tag);
+  response->headers.emplace_back("Cache-Control", "no-cache");
+  if (request.Header("if-none-match") == tag) {
+    response->status = 304;
+    response->body.clear();
+    response->content_type.clear();
+  }
+}
+
+http::Response Reply(const absl::StatusOr<std::string>& answer, std::string content_type) {
+  if (!answer.ok()) return FailureResponse(answer.status());
+  return {.status = 200, .content_type = std::move(content_type), .body = *answer, .headers = {}};
+}
+
+}  // namespace
+
+http::Response FailureResponse(const absl::Status& status) {
+  const std::string message(status.message());
+  const std::string code(pg::SqlState(status));
+  if (absl::IsNotFound(status)) return http::ErrorResponse(404, message);
+  if (absl::IsInvalidArgument(status) || code.starts_with("22")) {
+    return http::ErrorResponse(400, message);
+  }
+  if (absl::IsDeadlineExceeded(status)) {
+    return http::ErrorResponse(504, message + ": ask for a shorter time");
+  }
+  http::Response response;
+  if (code == "42P01" || code == "42883" || code == "42703" || code == "3F000") {
+    response = http::ErrorResponse(
+        503, "the tracing schema is missing or too old in this database: run spanring migrate");
+  } else if (code == "42501") {
+    response = http::ErrorResponse(
+        503, message + ": as the owner of the tables: GRANT spanring_reader TO the user");
+  } else if (absl::IsUnavailable(status)) {
+    response = http::ErrorResponse(503, message);
+  } else {
+    return http::ErrorResponse(500, message);
+  }
+  response.headers.emplace_back("Retry-After", "5");
+  return response;
+}
+
+int Service::Refused(const http::Request& request) const {
+  if (!options_.token.empty()) {
+    const std::string given = request.Header("authorization").value_or("");
+    constexpr std::string_view kScheme = "bearer ";
+    const bool is_bearer =
+        absl::AsciiStrToLower(given.substr(0, kScheme.size())) == kScheme;
+    return is_bearer && IsSame(std::string_view(given).substr(kScheme.size()), options_.token)
+               ? 0
+               : 401;
+  }
+  // Without a token a page of any origin could ask, were its name to resolve to this machine.
+  const std::string host = HostName(request.Header("host").value_or(""));
+  static constexpr std::array<std::string_view, 3> kHere = {"localhost", "127.0.0.1", "[::1]"};
+  const bool is_known =
+      std::find(kHere.begin(), kHere.end(), host) != kHere.end() ||
+      std::find(options_.hosts.begin(), options_.hosts.end(), host) != options_.hosts.end();
+  return is_known ? 0 : 421;
+}
+
+http::Response Service::Answer(const http::Request& request) {
+  http::Response response;
+  // Whether it lives is no secret.
+  const int refused = request.path == "/healthz" ? 0 : Refused(request);
+  if (refused == 401) {
+    response = http::ErrorResponse(401, "the token is missing or wrong: Authorization: Bearer TOKEN");
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  } else if (refused != 0) {
+    response = http::ErrorResponse(
+        refused, "not called by a name of this machine: use localhost, or start with --host NAME");
+  } else {
+    response = Route(request);
+  }
+  AddSecurityHeaders(&response);
+  return response;
+}
+
+http::Response Service::Route(const http::Request& request) {
+  const std::string_view path = request.path;
+  if (request.method != "GET") {
+    http::Response response = http::ErrorResponse(405, "only GET and HEAD here");
+    response.headers.emplace_back("Allow", "GET, HEAD");
+    return response;
+  }
+  if (path == "/healthz") return Reply(std::string("ok\n"), "text/plain; charset=utf-8");
+  if (path == "/readyz") {
+    const absl::StatusOr<pg::Result> limits = reader_->Ask("SELECT FROM trace_limits");
+    return Reply(limits.ok() ? absl::StatusOr<std::string>("ready\n") : limits.status(),
+                 "text/plain; charset=utf-8");
+  }
+  if (path == "/metrics") {
+    return Reply(Metrics(reader_, options_.counts()),
+                 "text/plain; version=0.0.4; charset=utf-8");
+  }
+  http::Response response = http::ErrorResponse(404, "no such path");
+  if (path.starts_with("/api/v1/")) {
+    response = Reply(ApiAnswer(reader_, request), "application/json");
+  } else if (path.starts_with("/api/")) {
+    response = Reply(JaegerAnswer(reader_, request), "application/json");
+    if (response.status != 200) response = JaegerFailure(std::move(response));
+  }
+  if (response.status == 200) AddTag(request, &response);
+  return response;
+}
+
+}  // namespace spanring::serve

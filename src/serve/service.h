@@ -1,0 +1,58 @@
+// Answers requests: who may ask (Host, token), what (routes), and how it is sent (ETag, security
+// headers). It asks the database and computes nothing.
+// Threads: any, several at once.
+// Memory: the reader outlives the service.
+// Errors: every failure is a response, {"error": {...}}, with what to do.
+// Design: docs/web.md
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "answers/reader.h"
+#include "http/message.h"
+#include "http/server.h"
+
+namespace spanring::serve {
+
+struct ServiceOptions {
+  std::string version;
+  std::string token;               // "" = none asked for
+  std::vector<std::string> hosts;  // names by which it may be called, beside those of this machine
+  std::function<http::ServerCounts()> counts;  // of the server, for /metrics
+};
+
+class Service {
+ public:
+  Service(answers::Reader* reader, ServiceOptions options)
+      : reader_(reader), options_(std::move(options)) {}
+
+  [[nodiscard]] http::Response Answer(const http::Request& request);
+
+ private:
+  http::Response Route(const http::Request& request);
+  // OK, or with which status it is refused.
+  int Refused(const http::Request& request) const;
+
+  answers::Reader* const reader_;
+  const ServiceOptions options_;
+};
+
+// A failed question as a response: 400 what was asked, 404, 503 with what an operator must do, 504.
+[[nodiscard]] http::Response FailureResponse(const absl::Status& status);
+
+// The routes below /api/v1, of Jaeger's API, and for machines. NotFound where there is no such path.
+[[nodiscard]] absl::StatusOr<std::string> ApiAnswer(answers::Reader* reader,
+                                                    const http::Request& request);
+[[nodiscard]] absl::StatusOr<std::string> JaegerAnswer(answers::Reader* reader,
+                                                       const http::Request& request);
+// A failure in Jaeger's envelope.
+[[nodiscard]] http::Response JaegerFailure(http::Response response);
+[[nodiscard]] absl::StatusOr<std::string> Metrics(answers::Reader* reader,
+                                                  const http::ServerCounts& counts);
+
+}  // namespace spanring::serve

@@ -1,0 +1,346 @@
+// The routes against a database of their own: what they answer, and to whom.
+#include "serve/service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "support/database.h"
+
+namespace spanring::serve {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A question that failed at Modal, one that went well, and one that is under way.
+constexpr char kSpans[] = R"(
+INSERT INTO trace_spans (started_at, completed_at, duration_ns, duration_ms, execution_id, trace_id,
+    span_id, parent_span_id, service, operation, status, job_id, model_id, region, error_type,
+    error_message, metadata)
+SELECT t0 + o * interval '1 ms', t0 + (o + d) * interval '1 ms', d * 1000000::bigint, d, e,
+    ('00000000-0000-7000-8000-0000000000' || e)::uuid,
+    ('00000000-0000-0000-0000-0000000000' || e + i)::uuid,
+    CASE WHEN i > 1 THEN ('00000000-0000-0000-0000-0000000000' || e + i - 1)::uuid END,
+    s, op, st, 'job-7', 'm', 'eu', et, em, md::jsonb
+FROM (SELECT date_trunc('minute', now()) - interval '20 minutes' AS t0) AS clock, (VALUES
+    (20, 1, 'runner', 'execute', 0, 9000, 'failed', NULL, NULL, NULL),
+    (20, 2, 'router', 'route', 1, 8900, 'failed', NULL, NULL,
+     '{"attempt": 2, "ratio": 0.5, "deep": {"a": [1]}, "yes": true, "resource": {"host.name": "h"}}'),
+    (20, 3, 'modal', 'infer', 5, 8000, 'failed', 'CUDAError', 'CUDA <b>out</b> of memory',
+     '{"events": [{"name": "exception", "time_unix_nano": 1700000000000000000,
+       "attributes": {"exception.type": "CUDAError"}}], "span.kind": "server"}'),
+    (40, 1, 'runner', 'execute', 60000, 900, 'completed', NULL, NULL, NULL),
+    (40, 2, 'router', 'route', 60001, 800, 'completed', NULL, NULL, NULL)
+) AS span (e, i, s, op, o, d, st, et, em, md))";
+
+class ServiceTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    database_ = new test::TestDatabase();
+    database_->Run(kSpans);
+    database_->Run("SELECT trace_maintain('0')");
+  }
+  static void TearDownTestSuite() {
+    delete database_;
+    database_ = nullptr;
+  }
+
+  http::Response Get(const std::string& target, http::Fields headers = {{"host", "localhost"}}) {
+    http::Request request;
+    request.method = "GET";
+    request.headers = std::move(headers);
+    EXPECT_TRUE(http::ParseTarget(target, &request)) << target;
+    return service_.Answer(request);
+  }
+
+  json Json(const std::string& target, int status = 200) {
+    const http::Response response = Get(target);
+    EXPECT_EQ(response.status, status) << target << " " << response.body;
+    EXPECT_EQ(response.content_type, "application/json");
+    return json::parse(response.body);
+  }
+
+  static test::TestDatabase* database_;
+  answers::Reader reader_{{.conninfo = database_->conninfo(), .as_reader = true}};
+  ServiceOptions options_ = {.version = "1", .token = "", .hosts = {"spans.example"},
+                             .counts = [] { return http::ServerCounts(); }};
+  Service service_{&reader_, options_};
+};
+
+test::TestDatabase* ServiceTest::database_ = nullptr;
+
+TEST_F(ServiceTest, ListsExecutionsByFilterAndPage) {
+  const json all = Json("/api/v1/executions");
+  ASSERT_EQ(all["executions"].size(), 2U);
+  EXPECT_EQ(all["executions"][0]["execution_id"], 40);
+  EXPECT_EQ(all["has_more"], false);
+  EXPECT_EQ(Json("/api/v1/executions?status=failed,timeout")["executions"][0]["execution_id"], 20);
+  EXPECT_EQ(Json("/api/v1/executions?service=modal")["executions"].size(), 1U);
+  EXPECT_EQ(Json("/api/v1/executions?min_duration_ms=5000")["executions"].size(), 1U);
+  EXPECT_EQ(Json("/api/v1/executions?job=none")["executions"].size(), 0U);
+  EXPECT_EQ(Json("/api/v1/executions?from=now&to=tomorrow")["executions"].size(), 0U);
+  const json first = Json("/api/v1/executions?limit=1");
+  EXPECT_EQ(first["has_more"], true);
+  const std::string before = first["executions"][0]["started_at"];
+  std::string escaped;
+  for (const char c : before) escaped += c == '+' ? std::string("%2B") : std::string(1, c);
+  const json second = Json("/api/v1/executions?limit=1&before=" + escaped + "&before_id=40");
+  ASSERT_EQ(second["executions"].size(), 1U);
+  EXPECT_EQ(second["executions"][0]["execution_id"], 20);
+}
+
+TEST_F(ServiceTest, TellsAnExecution) {
+  EXPECT_EQ(Json("/api/v1/executions/20")["status"], "failed");
+  const json trace = Json("/api/v1/executions/20/trace");
+  ASSERT_EQ(trace["spans"].size(), 3U);
+  EXPECT_EQ(trace["spans"][2]["error_message"], "CUDA <b>out</b> of memory");
+  EXPECT_TRUE(trace["spans"][2].contains("adjusted_offset_ns"));
+  EXPECT_GE(trace["critical_path"].size(), 3U);
+  EXPECT_EQ(trace["spans_dropped"], 0);
+  const json diagnosis = Json("/api/v1/executions/20/diagnosis");
+  EXPECT_EQ(diagnosis["operations"].size(), 3U);
+  EXPECT_GE(diagnosis["anomalies"], 1);
+  const json cause = Json("/api/v1/executions/20/root-cause");
+  EXPECT_EQ(cause["causes"][0]["root_cause_type"], "MODAL_EXECUTION_FAILURE");
+  EXPECT_EQ(Json("/api/v1/executions/20/network")["execution_id"], 20);
+  EXPECT_TRUE(Json("/api/v1/executions/20/similar?limit=3").contains("executions"));
+  const json comparison = Json("/api/v1/executions/20/compare/40");
+  EXPECT_EQ(comparison["a"]["execution_id"], 20);
+  EXPECT_EQ(comparison["spans"].size(), 3U);
+}
+
+TEST_F(ServiceTest, TellsATraceByAnyFormOfItsId) {
+  for (const char* id : {"00000000-0000-7000-8000-000000000020", "00000000000070008000000000000020",
+                         "00000000000070008000000000000020"}) {
+    EXPECT_EQ(Json(std::string("/api/v1/traces/") + id)["spans"].size(), 3U) << id;
+  }
+  Json("/api/v1/traces/00000000-0000-7000-8000-000000000099", 404);
+  Json("/api/v1/traces/zz", 400);
+}
+
+TEST_F(ServiceTest, TellsOperationsAndHealth) {
+  const json operations = Json("/api/v1/operations?from=yesterday&to=tomorrow");
+  int whole = 0;
+  for (const json& row : operations["operations"]) {
+    if (!row["starts_at"].is_null() || row["operation"] != "route") continue;
+    ++whole;
+    EXPECT_EQ(row["spans"], 2);
+    EXPECT_EQ(row["failed"], 1);
+    EXPECT_NEAR(row["p50_ms"].get<double>(), 800, 8);
+    EXPECT_NEAR(row["p99_ms"].get<double>(), 8900, 89);
+    EXPECT_EQ(row["max_ms"], 8900);
+  }
+  EXPECT_EQ(whole, 1);
+  EXPECT_EQ(Json("/api/v1/health")["health"]["total_spans"], 5);
+}
+
+TEST_F(ServiceTest, RefusesWhatMakesNoSense) {
+  for (const char* target :
+       {"/api/v1/executions/x", "/api/v1/executions/99999999999999999999",
+        "/api/v1/executions?limit=0", "/api/v1/executions?limit=1001", "/api/v1/executions?sttus=x",
+        "/api/v1/executions?from=soon", "/api/v1/executions?before=now",
+        "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1",
+        "/api/v1/operations", "/api/v1/operations?from=tomorrow&to=yesterday",
+        "/api/v1/executions/20/compare/x", "/api/v1/health?x"}) {
+    EXPECT_THAT(Json(target, 400)["error"]["message"].get<std::string>(), Not(HasSubstr("password")))
+        << target;
+  }
+  for (const char* target : {"/api/v1/executions/77", "/api/v1/executions/77/trace",
+                             "/api/v1/executions/77/diagnosis", "/api/v1/executions/77/root-cause",
+                             "/api/v1/executions/20/nothing", "/api/v1/nothing", "/api/v1/"}) {
+    Json(target, 404);
+  }
+  EXPECT_EQ(Get("/../etc/passwd").status, 404);
+}
+
+TEST_F(ServiceTest, ParametersAreBound) {
+  EXPECT_EQ(Json("/api/v1/executions?job=%27%20OR%20true--")["executions"].size(), 0U);
+  EXPECT_EQ(Json("/api/services/x%27;DROP%20TABLE%20trace_spans;--/operations")["data"].size(), 0U);
+}
+
+TEST_F(ServiceTest, AnUnchangedAnswerIsNotSentAgain) {
+  const http::Response first = Get("/api/v1/executions/20");
+  std::string tag;
+  for (const auto& [name, value] : first.headers) {
+    if (name == "ETag") tag = value;
+  }
+  ASSERT_FALSE(tag.empty());
+  const http::Response second =
+      Get("/api/v1/executions/20", {{"host", "localhost"}, {"if-none-match", tag}});
+  EXPECT_EQ(second.status, 304);
+  EXPECT_EQ(second.body, "");
+  EXPECT_EQ(Get("/api/v1/executions/40", {{"host", "localhost"}, {"if-none-match", tag}}).status,
+            200);
+}
+
+TEST_F(ServiceTest, AnswersOnlyToNamesOfThisMachine) {
+  for (const char* host : {"localhost:8126", "LOCALHOST", "127.0.0.1", "[::1]:8126", "spans.example"}) {
+    EXPECT_EQ(Get("/api/v1/executions", {{"host", host}}).status, 200) << host;
+  }
+  for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "",
+                           "localhost@evil.example", "[::1].evil.example"}) {
+    EXPECT_EQ(Get("/api/v1/executions", {{"host", host}}).status, 421) << host;
+  }
+  EXPECT_EQ(Get("/api/v1/executions", {}).status, 421);
+}
+
+TEST_F(ServiceTest, AsksForItsToken) {
+  options_.token = "a-long-enough-token";
+  Service guarded(&reader_, options_);
+  http::Request request;
+  request.method = "GET";
+  ASSERT_TRUE(http::ParseTarget("/api/v1/executions", &request));
+  for (const char* given : {"", "Bearer", "Bearer ", "Bearer a-long-enough-tokeN",
+                            "Bearer a-long-enough-token2", "Basic a-long-enough-token",
+                            "a-long-enough-token"}) {
+    request.headers = {{"authorization", given}};
+    EXPECT_EQ(guarded.Answer(request).status, 401) << given;
+  }
+  for (const char* given : {"Bearer a-long-enough-token", "bearer a-long-enough-token"}) {
+    request.headers = {{"authorization", given}, {"host", "anywhere"}};
+    EXPECT_EQ(guarded.Answer(request).status, 200) << given;
+  }
+  ASSERT_TRUE(http::ParseTarget("/healthz", &request));
+  request.headers = {};
+  EXPECT_EQ(guarded.Answer(request).status, 200);
+}
+
+TEST_F(ServiceTest, OnlyReads) {
+  http::Request request;
+  request.method = "DELETE";
+  request.headers = {{"host", "localhost"}};
+  ASSERT_TRUE(http::ParseTarget("/api/v1/executions/20", &request));
+  EXPECT_EQ(service_.Answer(request).status, 405);
+  EXPECT_THAT(std::string(reader_.Ask("DELETE FROM trace_spans").status().message()),
+              HasSubstr("[25006]"));
+  // As spanring_reader, whoever logged in.
+  EXPECT_THAT(std::string(reader_.Ask("SELECT pg_read_file('/etc/passwd')").status().message()),
+              HasSubstr("[42501]"));
+}
+
+TEST_F(ServiceTest, AStatementTakesOnlySoLong) {
+  answers::Reader hasty({.conninfo = database_->conninfo(),
+                         .statement_time = std::chrono::milliseconds(50)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(hasty.Ask("SELECT pg_sleep(10)").status()));
+  EXPECT_TRUE(hasty.Ask("SELECT 1").ok()) << "the connection is used again";
+  EXPECT_EQ(hasty.failed(), 1U);
+}
+
+TEST_F(ServiceTest, ConnectsAgainWhenAConnectionDied) {
+  ASSERT_TRUE(reader_.Ask("SELECT 1").ok());
+  database_->Run(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  EXPECT_EQ(Get("/api/v1/executions/20").status, 200);
+}
+
+TEST_F(ServiceTest, SaysThatThereIsNoDatabase) {
+  answers::Reader nowhere({.conninfo = "host=/nonexistent password=hidden"});
+  Service service(&nowhere, options_);
+  http::Request request;
+  request.method = "GET";
+  request.headers = {{"host", "localhost"}};
+  ASSERT_TRUE(http::ParseTarget("/api/v1/executions", &request));
+  const http::Response response = service.Answer(request);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(response.body, Not(HasSubstr("hidden")));
+  ASSERT_TRUE(http::ParseTarget("/readyz", &request));
+  EXPECT_EQ(service.Answer(request).status, 503);
+  ASSERT_TRUE(http::ParseTarget("/metrics", &request));
+  EXPECT_THAT(service.Answer(request).body, HasSubstr("spanring_database_up 0\n"));
+}
+
+TEST_F(ServiceTest, MetricsOfServerAndWriters) {
+  const http::Response response = Get("/metrics");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr("spanring_database_up 1\n"));
+  EXPECT_THAT(response.body, HasSubstr("spanring_spans_stored 5\n"));
+  EXPECT_THAT(response.body, HasSubstr("# TYPE spanring_http_requests_total counter\n"));
+}
+
+TEST_F(ServiceTest, JaegerServicesAndOperations) {
+  EXPECT_EQ(Json("/api/services")["data"], json({"modal", "router", "runner"}));
+  EXPECT_EQ(Json("/api/services/router/operations")["data"], json({"route"}));
+  EXPECT_EQ(Json("/api/operations?service=modal")["data"][0]["name"], "infer");
+  EXPECT_EQ(Json("/api/v3/services")["services"], json({"modal", "router", "runner"}));
+  EXPECT_EQ(Json("/api/v3/operations?service=modal")["operations"],
+            json({{{"name", "infer"}, {"spanKind", ""}}}));
+  const json calls = Json("/api/dependencies?lookback=86400000");
+  EXPECT_EQ(calls["data"], json({{{"parent", "router"}, {"child", "modal"}, {"callCount", 1}},
+                                 {{"parent", "runner"}, {"child", "router"}, {"callCount", 2}}}));
+}
+
+TEST_F(ServiceTest, JaegerTrace) {
+  const json answer = Json("/api/traces/00000000000070008000000000000020");
+  EXPECT_EQ(answer["errors"], nullptr);
+  ASSERT_EQ(answer["data"].size(), 1U);
+  const json& trace = answer["data"][0];
+  EXPECT_EQ(trace["traceID"], "00000000000070008000000000000020");
+  ASSERT_EQ(trace["spans"].size(), 3U);
+  const json& modal = trace["spans"][2];
+  EXPECT_EQ(modal["spanID"], "0000000000000023");
+  EXPECT_EQ(modal["duration"], 8000000);
+  EXPECT_EQ(modal["references"][0]["spanID"], "0000000000000022");
+  EXPECT_EQ(trace["processes"][modal["processID"].get<std::string>()]["serviceName"], "modal");
+  EXPECT_EQ(modal["logs"][0]["timestamp"], 1700000000000000);
+  EXPECT_EQ(modal["logs"][0]["fields"],
+            json({{{"key", "event"}, {"type", "string"}, {"value", "exception"}},
+                  {{"key", "exception.type"}, {"type", "string"}, {"value", "CUDAError"}}}));
+  json types = json::object();
+  for (const json& tag : trace["spans"][1]["tags"]) types[tag["key"].get<std::string>()] = tag["type"];
+  EXPECT_EQ(types["attempt"], "int64");
+  EXPECT_EQ(types["ratio"], "float64");
+  EXPECT_EQ(types["yes"], "bool");
+  EXPECT_EQ(types["deep"], "string");
+  EXPECT_EQ(types["error"], "bool");
+  EXPECT_EQ(types["execution_id"], "int64");
+  EXPECT_FALSE(types.contains("resource"));
+  EXPECT_EQ(trace["processes"][trace["spans"][1]["processID"].get<std::string>()]["tags"][0]["key"],
+            "host.name");
+  const json none = Json("/api/traces/00000000000070008000000000000099", 404);
+  EXPECT_EQ(none["errors"][0]["code"], 404);
+  EXPECT_EQ(none["data"], nullptr);
+}
+
+TEST_F(ServiceTest, JaegerSearch) {
+  const auto found = [&](const std::string& query) {
+    std::vector<std::string> ids;
+    for (const json& trace : Json("/api/traces?" + query)["data"]) {
+      ids.push_back(trace["traceID"].get<std::string>().substr(30));
+    }
+    return ids;
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(found("service=router"), (Ids{"40", "20"}));
+  EXPECT_EQ(found("service=router&limit=1"), (Ids{"40"}));
+  EXPECT_EQ(found("service=router&operation=route&minDuration=1.5s"), (Ids{"20"}));
+  EXPECT_EQ(found("service=router&maxDuration=900ms"), (Ids{"40"}));
+  EXPECT_EQ(found("service=modal&tags=%7B%22error%22%3A%22true%22%7D"), (Ids{"20"}));
+  EXPECT_EQ(found("service=router&tag=attempt:2"), (Ids{"20"}));
+  EXPECT_EQ(found("service=router&tag=host.name:h"), (Ids{"20"}));
+  EXPECT_EQ(found("service=router&tag=execution_id:40"), (Ids{"40"}));
+  EXPECT_EQ(found("service=none"), Ids{});
+  EXPECT_EQ(found("service=router&end=1000000&start=1"), Ids{});
+  EXPECT_EQ(found("traceID=00000000000070008000000000000040"), (Ids{"40"}));
+  const json summaries = Json("/api/v3/trace-summaries?query.serviceName=modal&query.searchDepth=5");
+  ASSERT_EQ(summaries["summaries"].size(), 1U);
+  const json& summary = summaries["summaries"][0];
+  EXPECT_EQ(summary["rootServiceName"], "runner");
+  EXPECT_EQ(summary["spanCount"], 3);
+  EXPECT_EQ(summary["errorSpanCount"], 3);
+  EXPECT_EQ(summary["services"][0],
+            json({{"name", "modal"}, {"spanCount", 1}, {"errorSpanCount", 1}}));
+  for (const char* target : {"/api/traces?start=x", "/api/traces?minDuration=fast",
+                             "/api/traces?tags=x", "/api/traces?limit=0", "/api/operations",
+                             "/api/traces?start=2&end=1", "/api/dependencies?endTs=x",
+                             "/api/v3/trace-summaries?query.startTimeMin=x", "/api/traces/x"}) {
+    EXPECT_EQ(Json(target, 400)["errors"][0]["code"], 400) << target;
+  }
+}
+
+}  // namespace
+}  // namespace spanring::serve
