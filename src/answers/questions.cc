@@ -22,25 +22,25 @@ FROM (
 ) AS page)sql";
 
 const char kExecution[] = R"sql(
-SELECT row_to_json(execution) FROM trace_executions AS execution
+SELECT row_to_json(answer) FROM trace_executions AS answer
 WHERE execution_id = $1::bigint)sql";
 
 const char kDiagnosis[] = R"sql(
 SELECT json_build_object(
-    'execution_id', $1::bigint, 'operations', json_agg(row_to_json(operation)),
-    'anomalies', count(*) FILTER (WHERE operation.is_anomaly))
-FROM diagnose_execution_trace($1::bigint) AS operation
+    'execution_id', $1::bigint, 'operations', json_agg(row_to_json(answer)),
+    'anomalies', count(*) FILTER (WHERE answer.is_anomaly))
+FROM diagnose_execution_trace($1::bigint) AS answer
 HAVING count(*) > 0)sql";
 
 const char kRootCause[] = R"sql(
-SELECT json_build_object('execution_id', $1::bigint, 'causes', json_agg(row_to_json(cause)))
-FROM identify_root_cause($1::bigint) AS cause
+SELECT json_build_object('execution_id', $1::bigint, 'causes', json_agg(row_to_json(answer)))
+FROM identify_root_cause($1::bigint) AS answer
 HAVING count(*) > 0)sql";
 
 const char kNetwork[] = R"sql(
 SELECT json_build_object(
-    'execution_id', $1::bigint, 'calls', coalesce(json_agg(row_to_json(call)), '[]'))
-FROM trace_network_times($1::bigint) AS call)sql";
+    'execution_id', $1::bigint, 'calls', coalesce(json_agg(row_to_json(answer)), '[]'))
+FROM trace_network_times($1::bigint) AS answer)sql";
 
 const char kTrace[] = R"sql(
 WITH tree AS MATERIALIZED (
@@ -54,11 +54,11 @@ SELECT json_build_object(
     'trace_ids', (SELECT json_agg(DISTINCT trace_id) FROM tree),
     'spans', (SELECT json_agg(row_to_json(tree) ORDER BY row_order) FROM tree),
     'gaps', (
-        SELECT coalesce(json_agg(row_to_json(gap)), '[]')
-        FROM trace_gaps($1::bigint, $2::uuid) AS gap),
+        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
+        FROM trace_gaps($1::bigint, $2::uuid) AS answer),
     'critical_path', (
-        SELECT coalesce(json_agg(row_to_json(segment)), '[]')
-        FROM trace_critical_path($1::bigint, $2::uuid) AS segment),
+        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
+        FROM trace_critical_path($1::bigint, $2::uuid) AS answer),
     'spans_dropped', dropped.spans, 'drop_reasons', dropped.by_reason)
 FROM (
     SELECT
@@ -76,35 +76,35 @@ WHERE EXISTS (SELECT FROM tree))sql";
 
 const char kSimilar[] = R"sql(
 SELECT json_build_object(
-    'execution_id', $1::bigint, 'executions', coalesce(json_agg(row_to_json(execution)), '[]'))
-FROM find_similar_traces($1::bigint, $2::integer) AS execution)sql";
+    'execution_id', $1::bigint, 'executions', coalesce(json_agg(row_to_json(answer)), '[]'))
+FROM find_similar_traces($1::bigint, $2::integer) AS answer)sql";
 
 const char kComparison[] = R"sql(
 SELECT json_build_object(
     'a', (SELECT row_to_json(a) FROM trace_executions AS a WHERE execution_id = $1::bigint),
     'b', (SELECT row_to_json(b) FROM trace_executions AS b WHERE execution_id = $2::bigint),
     'spans', (
-        SELECT coalesce(json_agg(row_to_json(span) ORDER BY row_order), '[]')
-        FROM compare_executions($1::bigint, $2::bigint) AS span),
+        SELECT coalesce(json_agg(row_to_json(answer) ORDER BY answer.row_order), '[]')
+        FROM compare_executions($1::bigint, $2::bigint) AS answer),
     'operations', (
-        SELECT coalesce(json_agg(row_to_json(operation)), '[]')
-        FROM compare_operations($1::bigint, $2::bigint) AS operation)))sql";
+        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
+        FROM compare_operations($1::bigint, $2::bigint) AS answer)))sql";
 
 const char kOperations[] = R"sql(
 SELECT json_build_object(
     'from', $1::timestamptz, 'to', $2::timestamptz,
-    'operations', coalesce(json_agg(row_to_json(operation)), '[]'))
-FROM trace_operation_latencies($1::timestamptz, $2::timestamptz, $3::text) AS operation)sql";
+    'operations', coalesce(json_agg(row_to_json(answer)), '[]'))
+FROM trace_operation_latencies($1::timestamptz, $2::timestamptz, $3::text) AS answer)sql";
 
 const char kHealth[] = R"sql(
 SELECT json_build_object(
     'health', (SELECT row_to_json(health) FROM trace_spans_health AS health),
     'writers', (
-        SELECT coalesce(json_agg(row_to_json(writer)), '[]')
-        FROM (SELECT * FROM trace_writers ORDER BY last_seen_at DESC LIMIT 100) AS writer),
+        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
+        FROM (SELECT * FROM trace_writers ORDER BY last_seen_at DESC LIMIT 100) AS answer),
     'partitions', (
-        SELECT coalesce(json_agg(row_to_json(part)), '[]')
-        FROM (SELECT * FROM trace_partitions ORDER BY starts_at DESC NULLS LAST LIMIT 100) AS part)
+        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
+        FROM (SELECT * FROM trace_partitions ORDER BY starts_at DESC NULLS LAST LIMIT 100) AS answer)
 ))sql";
 
 const char kJaegerServices[] = R"sql(

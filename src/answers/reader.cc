@@ -8,7 +8,7 @@ namespace spanring::answers {
 
 absl::StatusOr<pg::Result> Reader::Ask(const std::string& sql,
                                        const std::vector<pg::Parameter>& parameters) {
-  // Relaxed: numbers for people.
+  // relaxed: numbers for people.
   asked_.fetch_add(1, std::memory_order_relaxed);
   absl::StatusOr<pg::Result> result = absl::UnavailableError("not asked");
   // A connection that was kept may have died unseen: once more, on another one.
@@ -23,7 +23,7 @@ absl::StatusOr<pg::Result> Reader::Ask(const std::string& sql,
     if (PQstatus(connection->get()) != CONNECTION_OK) connection->reset();
     GiveBack(*std::move(connection));
   }
-  // Relaxed: numbers for people.
+  // relaxed: numbers for people.
   if (!result.ok()) failed_.fetch_add(1, std::memory_order_relaxed);
   return result;
 }
@@ -38,16 +38,16 @@ absl::StatusOr<std::string> Reader::AskText(const std::string& sql,
   return std::string(pg::Cell(result->get(), 0, 0));
 }
 
-// Relaxed: numbers for people.
+// relaxed: numbers for people.
 std::uint64_t Reader::asked() const { return asked_.load(std::memory_order_relaxed); }
-// Relaxed: numbers for people.
+// relaxed: numbers for people.
 std::uint64_t Reader::failed() const { return failed_.load(std::memory_order_relaxed); }
 
 absl::StatusOr<pg::Connection> Reader::Take(bool* is_fresh) {
   {
     std::unique_lock lock(mutex_);
-    const bool is_free = is_free_.wait_for(
-        lock, options_.wait_time, [this] { return taken_ < options_.connections; });
+    const bool is_free = is_free_.wait_for(lock, options_.wait_time,
+                                           [this] { return taken_ < options_.connections; });
     if (!is_free) {
       return absl::UnavailableError("all connections to the database are busy: try again");
     }
@@ -81,16 +81,15 @@ absl::StatusOr<pg::Result> Reader::AskOn(PGconn* connection, const std::string& 
                                          const std::vector<pg::Parameter>& parameters) {
   const auto time_ms = options_.statement_time.count();
   absl::Status status = pg::Execute(
-      connection,
-      absl::StrCat("BEGIN READ ONLY; SET LOCAL statement_timeout = ", time_ms,
-                   "; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'",
-                   options_.as_reader ? "; SET LOCAL ROLE spanring_reader" : ""));
+      connection, absl::StrCat("BEGIN READ ONLY; SET LOCAL statement_timeout = ", time_ms,
+                               "; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'",
+                               options_.as_reader ? "; SET LOCAL ROLE spanring_reader" : ""));
   if (!status.ok()) return status;
   absl::StatusOr<pg::Result> result = pg::Query(connection, sql, parameters);
   status = pg::Execute(connection, "ROLLBACK");
   if (!result.ok() && pg::SqlState(result.status()) == "57014") {
-    return absl::DeadlineExceededError(absl::StrCat(
-        "the database took longer than ", time_ms / 1000, " s"));
+    return absl::DeadlineExceededError(
+        absl::StrCat("the database took longer than ", time_ms / 1000, " s"));
   }
   return result;
 }

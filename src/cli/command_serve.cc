@@ -83,10 +83,10 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
   http::Server* serving = nullptr;
   std::vector<std::string> hosts = arguments.hosts;
   for (std::string& host : hosts) absl::AsciiStrToLower(&host);
-  serve::Service service(&reader, {.version = SPANRING_VERSION,
-                                   .token = *token,
-                                   .hosts = hosts,
-                                   .counts = [&serving] { return serving->counts(); }});
+  serve::Service service(
+      &reader, {.version = SPANRING_VERSION, .token = *token, .hosts = hosts, .counts = [&serving] {
+                  return serving->counts();
+                }});
   absl::StatusOr<std::unique_ptr<http::Server>> server = http::Server::Start(
       {.address = arguments.address, .port = arguments.port},
       [&service](const http::Request& request) { return service.Answer(request); });

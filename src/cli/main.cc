@@ -186,9 +186,9 @@ Examples
 }
 
 void AddServe(CLI::App* app, Arguments* arguments, Command* chosen) {
-  CLI::App* serve = AddCommand(
-      app, "serve", "Web page and APIs", chosen,
-      [arguments](const Context& context) { return Serve(context, arguments->serve); });
+  CLI::App* serve =
+      AddCommand(app, "serve", "Web page and APIs", chosen,
+                 [arguments](const Context& context) { return Serve(context, arguments->serve); });
   serve->add_option("--address", arguments->serve.address, "listens on this (127.0.0.1)");
   serve->add_option("--port", arguments->serve.port, "and this port (8126); 0: any free one");
   serve->add_option("--host", arguments->serve.hosts, "names by which it may be called too");

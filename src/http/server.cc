@@ -33,10 +33,9 @@ Request FromWire(const wire::request<wire::string_body>& received) {
   const beast::string_view method = received.method_string();
   request.method = received.method() == wire::verb::head ? "GET" : std::string(method);
   for (const auto& field : received) {
-    request.headers.emplace_back(
-        absl::AsciiStrToLower(absl::string_view(field.name_string().data(),
-                                                field.name_string().size())),
-        std::string(field.value()));
+    request.headers.emplace_back(absl::AsciiStrToLower(absl::string_view(
+                                     field.name_string().data(), field.name_string().size())),
+                                 std::string(field.value()));
   }
   request.body = received.body();
   return request;
@@ -79,9 +78,9 @@ class Server::Impl {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("cannot listen on ", options_.address, ":", options_.port, ": ",
-                       error.message(), ": choose another with --port"));
+      return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", options_.address, ":",
+                                                        options_.port, ": ", error.message(),
+                                                        ": choose another with --port"));
     }
     port_ = acceptor_.local_endpoint().port();
     Accept();
@@ -100,7 +99,7 @@ class Server::Impl {
   std::uint16_t port() const { return port_; }
 
   ServerCounts counts() const {
-    // Relaxed: numbers for people, each right by itself.
+    // relaxed: numbers for people, each right by itself.
     return {.connections = connections_.load(std::memory_order_relaxed),
             .connections_refused = connections_refused_.load(std::memory_order_relaxed),
             .requests = requests_.load(std::memory_order_relaxed),
@@ -112,7 +111,7 @@ class Server::Impl {
   class Connection;
 
   static void Count(std::atomic<std::uint64_t>* counter) {
-    // Relaxed: see counts().
+    // relaxed: a number for people, see counts().
     counter->fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -143,17 +142,18 @@ class Server::Impl {
   std::jthread thread_;
 };
 
-// One client. It keeps itself alive while an operation is under way: read -> handle -> write -> read.
+// One client. It keeps itself alive while an operation is under way: read -> handle -> write ->
+// read.
 class Server::Impl::Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Impl* server, tcp::socket socket) : server_(server), stream_(std::move(socket)) {
     server_->open_.insert(this);
-    // Relaxed: see counts().
+    // relaxed: a number for people, see counts().
     server_->open_connections_.store(server_->open_.size(), std::memory_order_relaxed);
   }
   ~Connection() {
     server_->open_.erase(this);
-    // Relaxed: see counts().
+    // relaxed: a number for people, see counts().
     server_->open_connections_.store(server_->open_.size(), std::memory_order_relaxed);
     if (server_->is_stopping_ && server_->open_.empty()) server_->timer_.cancel();
   }
@@ -169,14 +169,13 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     if (buffer_.size() > 0) return Read();
     is_idle_ = true;
     stream_.expires_after(server_->options_.idle_time);
-    stream_.async_read_some(
-        buffer_.prepare(4096),
-        [self = shared_from_this()](const error_code& error, std::size_t bytes) {
-          self->is_idle_ = false;
-          if (error) return self->Close();
-          self->buffer_.commit(bytes);
-          self->Read();
-        });
+    stream_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](
+                                                       const error_code& error, std::size_t bytes) {
+      self->is_idle_ = false;
+      if (error) return self->Close();
+      self->buffer_.commit(bytes);
+      self->Read();
+    });
   }
 
   // Ends what waits for a request. What is being answered ends by itself.
@@ -193,10 +192,9 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
  private:
   void Read() {
     stream_.expires_after(server_->options_.request_time);
-    wire::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](const error_code& error, std::size_t) {
-                       self->OnRead(error);
-                     });
+    wire::async_read(
+        stream_, buffer_, *parser_,
+        [self = shared_from_this()](const error_code& error, std::size_t) { self->OnRead(error); });
   }
 
   void OnRead(const error_code& error) {
@@ -282,12 +280,11 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   void Drain(int reads) {
     if (reads == 0) return Close();
     buffer_.clear();
-    stream_.async_read_some(
-        buffer_.prepare(4096),
-        [self = shared_from_this(), reads](const error_code& error, std::size_t) {
-          if (error) return self->Close();
-          self->Drain(reads - 1);
-        });
+    stream_.async_read_some(buffer_.prepare(4096), [self = shared_from_this(), reads](
+                                                       const error_code& error, std::size_t) {
+      if (error) return self->Close();
+      self->Drain(reads - 1);
+    });
   }
 
   Impl* const server_;

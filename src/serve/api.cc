@@ -37,7 +37,8 @@ Answer Operations(answers::Reader* reader, const http::Request& request) {
   std::vector<pg::Parameter> bound = {asked.Text("from"), asked.Text("to"), asked.Text("service")};
   const absl::Status status = asked.status();
   if (!status.ok()) return status;
-  if (!bound[0] || !bound[1]) return absl::InvalidArgumentError("from and to are times, both needed");
+  if (!bound[0] || !bound[1])
+    return absl::InvalidArgumentError("from and to are times, both needed");
   return reader->AskText(answers::kOperations, bound);
 }
 
@@ -55,8 +56,7 @@ Answer AboutExecution(answers::Reader* reader, const http::Request& request, std
                                               {"network", answers::kNetwork}}};
   Parameters asked(request);
   std::vector<pg::Parameter> bound = {absl::StrCat(id)};
-  const std::int64_t limit =
-      what == "similar" ? asked.Number("limit", 5, 1, 100) : 0;
+  const std::int64_t limit = what == "similar" ? asked.Number("limit", 5, 1, 100) : 0;
   const absl::Status status = asked.status();
   if (!status.ok()) return status;
   Answer answer = absl::NotFoundError("no such path");
@@ -100,8 +100,7 @@ absl::StatusOr<std::string> ApiAnswer(answers::Reader* reader, const http::Reque
   if (what == "traces" && parts == 5) {
     const absl::StatusOr<std::string> id = TraceId(path[4]);
     if (!id.ok()) return id.status();
-    absl::StatusOr<std::string> answer =
-        reader->AskText(answers::kTrace, {std::nullopt, *id});
+    absl::StatusOr<std::string> answer = reader->AskText(answers::kTrace, {std::nullopt, *id});
     if (absl::IsNotFound(answer.status())) {
       return absl::NotFoundError(absl::StrCat("no spans of trace ", *id));
     }

@@ -63,8 +63,8 @@ class Search {
   }
 
   void Fail(std::string_view name, std::string_view what) {
-    status_.Update(absl::InvalidArgumentError(
-        absl::StrCat(std::string(name), " is ", std::string(what))));
+    status_.Update(
+        absl::InvalidArgumentError(absl::StrCat(std::string(name), " is ", std::string(what))));
   }
 
   std::optional<absl::Time> Microseconds(std::string_view name) {
@@ -130,7 +130,7 @@ class Search {
     if (!attributes_.empty()) {
       attributes = attributes_.dump(-1, ' ', false, Json::error_handler_t::replace);
     }
-    return std::vector<pg::Parameter>{TimeText(from), TimeText(to), service_,  operation_,
+    return std::vector<pg::Parameter>{TimeText(from), TimeText(to), service_, operation_,
                                       attributes,     least_ns_,    most_ns_, absl::StrCat(count)};
   }
 
@@ -150,8 +150,8 @@ Answer Traces(answers::Reader* reader, const std::vector<std::string>& ids) {
     if (!id.ok()) return id.status();
     uuids.push_back(*id);
   }
-  Answer answer = reader->AskText(answers::kJaegerTraces,
-                                  {absl::StrCat("{", absl::StrJoin(uuids, ","), "}")});
+  Answer answer =
+      reader->AskText(answers::kJaegerTraces, {absl::StrCat("{", absl::StrJoin(uuids, ","), "}")});
   if (absl::IsNotFound(answer.status())) return absl::NotFoundError("trace not found");
   return answer;
 }
@@ -222,8 +222,7 @@ http::Response JaegerFailure(http::Response response) {
                      {"total", 0},
                      {"limit", 0},
                      {"offset", 0},
-                     {"errors", {{{"code", response.status},
-                                  {"msg", said["error"]["message"]}}}}};
+                     {"errors", {{{"code", response.status}, {"msg", said["error"]["message"]}}}}};
   response.body = body.dump();
   return response;
 }

@@ -1,5 +1,5 @@
-// /metrics in Prometheus' text format: the server's own numbers, then what the database knows of the
-// writers.
+// /metrics in Prometheus' text format: the server's own numbers, then what the database knows of
+// the writers.
 #include <string>
 #include <string_view>
 
@@ -46,8 +46,8 @@ absl::StatusOr<std::string> Metrics(answers::Reader* reader, const http::ServerC
   std::string text;
   Add(&text, "spanring_http_connections_total", "counter", "Connections accepted.",
       absl::StrCat(counts.connections));
-  Add(&text, "spanring_http_connections_refused_total", "counter", "Closed for there were too many.",
-      absl::StrCat(counts.connections_refused));
+  Add(&text, "spanring_http_connections_refused_total", "counter",
+      "Closed for there were too many.", absl::StrCat(counts.connections_refused));
   Add(&text, "spanring_http_connections_open", "gauge", "Connections now.",
       absl::StrCat(counts.open_connections));
   Add(&text, "spanring_http_requests_total", "counter", "Requests read.",
@@ -69,8 +69,8 @@ absl::StatusOr<std::string> Metrics(answers::Reader* reader, const http::ServerC
     if (column < 0 || PQgetisnull(health->get(), 0, column) == 1) continue;
     Add(&text, gauge.name, "gauge", gauge.help, pg::Cell(health->get(), 0, column));
   }
-  const absl::StatusOr<pg::Result> sizes = reader->Ask(
-      "SELECT coalesce(sum(total_bytes), 0)::bigint FROM trace_partitions");
+  const absl::StatusOr<pg::Result> sizes =
+      reader->Ask("SELECT coalesce(sum(total_bytes), 0)::bigint FROM trace_partitions");
   if (sizes.ok()) {
     Add(&text, "spanring_spans_bytes", "gauge", "Size of trace_spans with its indexes.",
         pg::Cell(sizes->get(), 0, 0));
@@ -87,8 +87,8 @@ absl::StatusOr<std::string> Metrics(answers::Reader* reader, const http::ServerC
                       std::string(pg::Cell(drops->get(), row, 1)), "\n");
     }
   }
-  const absl::StatusOr<pg::Result> persisted = reader->Ask(
-      "SELECT coalesce(sum(spans_persisted), 0)::bigint FROM trace_writers");
+  const absl::StatusOr<pg::Result> persisted =
+      reader->Ask("SELECT coalesce(sum(spans_persisted), 0)::bigint FROM trace_writers");
   if (persisted.ok()) {
     Add(&text, "spanring_writers_spans_persisted", "gauge",
         "Spans that writers still known have stored.", pg::Cell(persisted->get(), 0, 0));

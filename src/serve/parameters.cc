@@ -23,8 +23,8 @@ pg::Parameter Parameters::OptionalNumber(std::string_view name, std::int64_t lea
   if (!text) return std::nullopt;
   std::int64_t number = 0;
   if (!absl::SimpleAtoi(*text, &number) || number < least || number > most) {
-    first_.Update(absl::InvalidArgumentError(absl::StrCat(
-        std::string(name), " is a whole number from ", least, " to ", most)));
+    first_.Update(absl::InvalidArgumentError(
+        absl::StrCat(std::string(name), " is a whole number from ", least, " to ", most)));
     return std::nullopt;
   }
   return absl::StrCat(number);
@@ -42,9 +42,9 @@ absl::Status Parameters::status() const {
   for (const auto& [name, value] : request_.query) {
     if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
       return absl::InvalidArgumentError(
-          known_.empty() ? absl::StrCat("no parameter ", name, ": there are none here")
-                         : absl::StrCat("no parameter ", name, ": there are ",
-                                        absl::StrJoin(known_, ", ")));
+          known_.empty()
+              ? absl::StrCat("no parameter ", name, ": there are none here")
+              : absl::StrCat("no parameter ", name, ": there are ", absl::StrJoin(known_, ", ")));
     }
   }
   return absl::OkStatus();

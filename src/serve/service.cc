@@ -29,8 +29,7 @@ bool IsSame(std::string_view a, std::string_view b) {
 std::string HostName(std::string_view host) {
   const std::size_t bracket = host.find(']');
   const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  return absl::AsciiStrToLower(
-      absl::string_view(host.data(), std::min(colon, host.size())));
+  return absl::AsciiStrToLower(absl::string_view(host.data(), std::min(colon, host.size())));
 }
 
 void AddSecurityHeaders(http::Response* response) {
@@ -78,7 +77,8 @@ http::Response FailureResponse(const absl::Status& status) {
   http::Response response;
   if (code == "42P01" || code == "42883" || code == "42703" || code == "3F000") {
     response = http::ErrorResponse(
-        503, "the tracing schema is missing or too old in this database: run spanring migrate");
+        503, "the tracing schema is missing or too old in this database: run spanring migrate (" +
+                 message + ")");
   } else if (code == "42501") {
     response = http::ErrorResponse(
         503, message + ": as the owner of the tables: GRANT spanring_reader TO the user");
@@ -95,8 +95,7 @@ int Service::Refused(const http::Request& request) const {
   if (!options_.token.empty()) {
     const std::string given = request.Header("authorization").value_or("");
     constexpr std::string_view kScheme = "bearer ";
-    const bool is_bearer =
-        absl::AsciiStrToLower(given.substr(0, kScheme.size())) == kScheme;
+    const bool is_bearer = absl::AsciiStrToLower(given.substr(0, kScheme.size())) == kScheme;
     return is_bearer && IsSame(std::string_view(given).substr(kScheme.size()), options_.token)
                ? 0
                : 401;
@@ -115,7 +114,8 @@ http::Response Service::Answer(const http::Request& request) {
   // Whether it lives is no secret.
   const int refused = request.path == "/healthz" ? 0 : Refused(request);
   if (refused == 401) {
-    response = http::ErrorResponse(401, "the token is missing or wrong: Authorization: Bearer TOKEN");
+    response =
+        http::ErrorResponse(401, "the token is missing or wrong: Authorization: Bearer TOKEN");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
   } else if (refused != 0) {
     response = http::ErrorResponse(
@@ -141,8 +141,7 @@ http::Response Service::Route(const http::Request& request) {
                  "text/plain; charset=utf-8");
   }
   if (path == "/metrics") {
-    return Reply(Metrics(reader_, options_.counts()),
-                 "text/plain; version=0.0.4; charset=utf-8");
+    return Reply(Metrics(reader_, options_.counts()), "text/plain; version=0.0.4; charset=utf-8");
   }
   http::Response response = http::ErrorResponse(404, "no such path");
   if (path.starts_with("/api/v1/")) {

@@ -45,7 +45,8 @@ class Service {
 // A failed question as a response: 400 what was asked, 404, 503 with what an operator must do, 504.
 [[nodiscard]] http::Response FailureResponse(const absl::Status& status);
 
-// The routes below /api/v1, of Jaeger's API, and for machines. NotFound where there is no such path.
+// The routes below /api/v1, of Jaeger's API, and for machines. NotFound where there is no such
+// path.
 [[nodiscard]] absl::StatusOr<std::string> ApiAnswer(answers::Reader* reader,
                                                     const http::Request& request);
 [[nodiscard]] absl::StatusOr<std::string> JaegerAnswer(answers::Reader* reader,

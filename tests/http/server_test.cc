@@ -21,7 +21,8 @@ constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 Response Echo(const Request& request) {
   if (request.path == "/throw") throw std::runtime_error("a secret");
-  if (request.path == "/empty") return {.status = 204, .content_type = "", .body = "", .headers = {}};
+  if (request.path == "/empty")
+    return {.status = 204, .content_type = "", .body = "", .headers = {}};
   return {.status = 200,
           .content_type = "text/plain",
           .body = request.method + " " + request.path + " " + request.body,
@@ -41,8 +42,9 @@ std::string StatusLine(const std::string& response) {
 TEST(Server, AnswersSeveralRequestsOnOneConnection) {
   const auto server = Started({});
   Client client(server->port());
-  client.Send("GET /a?b HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\n"
-              "Content-Length: 4\r\n\r\nbody");
+  client.Send(
+      "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\n"
+      "Content-Length: 4\r\n\r\nbody");
   const std::string first = client.Receive();
   EXPECT_EQ(StatusLine(first), "HTTP/1.1 200 OK");
   EXPECT_TRUE(first.ends_with("\r\n\r\nGET /a ")) << first;
@@ -55,8 +57,9 @@ TEST(Server, AnswersSeveralRequestsOnOneConnection) {
 TEST(Server, TakesChunkedBodies) {
   const auto server = Started({});
   Client client(server->port());
-  client.Send("POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-              "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  client.Send(
+      "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   EXPECT_TRUE(client.Receive().ends_with("POST /c abcde"));
 }
 
@@ -80,10 +83,10 @@ TEST(Server, NoContentHasNoLength) {
 
 TEST(Server, RefusesWhatIsNoHttp) {
   const auto server = Started({});
-  for (const char* bytes : {"hello\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET  HTTP/1.1\r\n\r\n",
-                            "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
-                            "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-                            "GET / HTTP/1.1\r\nHo st: x\r\n\r\n"}) {
+  for (const char* bytes :
+       {"hello\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET  HTTP/1.1\r\n\r\n",
+        "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHo st: x\r\n\r\n"}) {
     Client client(server->port());
     client.Send(bytes);
     EXPECT_EQ(StatusLine(client.Receive()), "HTTP/1.1 400 Bad Request") << bytes;
@@ -120,7 +123,8 @@ TEST(Server, ClosesWhatIsTooSlow) {
 
 TEST(Server, AClientThatTakesNothingHoldsNobodyUp) {
   const auto server = Started({.response_time = 300ms}, [](const Request&) {
-    return Response{.status = 200, .content_type = "", .body = std::string(64 << 20, 'x'), .headers = {}};
+    return Response{
+        .status = 200, .content_type = "", .body = std::string(64 << 20, 'x'), .headers = {}};
   });
   Client stuck(server->port());
   stuck.Send(kGet);
@@ -157,7 +161,8 @@ TEST(Server, RefusesRequestsBeyondItsWorkers) {
   while (inside == 0) std::this_thread::sleep_for(1ms);
   Client second(server->port());
   second.Send(kGet);
-  // The third comes behind the second, which was read before it when its connection was there first.
+  // The third comes behind the second, which was read before it when its connection was there
+  // first.
   while (server->counts().requests < 2) std::this_thread::sleep_for(1ms);
   Client third(server->port());
   third.Send(kGet);

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "support/database.h"
+#include "serve_database.h"
 
 namespace spanring::serve {
 namespace {
@@ -16,62 +16,7 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// A question that failed at Modal, one that went well, and one that is under way.
-constexpr char kSpans[] = R"(
-INSERT INTO trace_spans (started_at, completed_at, duration_ns, duration_ms, execution_id, trace_id,
-    span_id, parent_span_id, service, operation, status, job_id, model_id, region, error_type,
-    error_message, metadata)
-SELECT t0 + o * interval '1 ms', t0 + (o + d) * interval '1 ms', d * 1000000::bigint, d, e,
-    ('00000000-0000-7000-8000-0000000000' || e)::uuid,
-    ('00000000-0000-0000-0000-0000000000' || e + i)::uuid,
-    CASE WHEN i > 1 THEN ('00000000-0000-0000-0000-0000000000' || e + i - 1)::uuid END,
-    s, op, st, 'job-7', 'm', 'eu', et, em, md::jsonb
-FROM (SELECT date_trunc('minute', now()) - interval '20 minutes' AS t0) AS clock, (VALUES
-    (20, 1, 'runner', 'execute', 0, 9000, 'failed', NULL, NULL, NULL),
-    (20, 2, 'router', 'route', 1, 8900, 'failed', NULL, NULL,
-     '{"attempt": 2, "ratio": 0.5, "deep": {"a": [1]}, "yes": true, "resource": {"host.name": "h"}}'),
-    (20, 3, 'modal', 'infer', 5, 8000, 'failed', 'CUDAError', 'CUDA <b>out</b> of memory',
-     '{"events": [{"name": "exception", "time_unix_nano": 1700000000000000000,
-       "attributes": {"exception.type": "CUDAError"}}], "span.kind": "server"}'),
-    (40, 1, 'runner', 'execute', 60000, 900, 'completed', NULL, NULL, NULL),
-    (40, 2, 'router', 'route', 60001, 800, 'completed', NULL, NULL, NULL)
-) AS span (e, i, s, op, o, d, st, et, em, md))";
-
-class ServiceTest : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    database_ = new test::TestDatabase();
-    database_->Run(kSpans);
-    database_->Run("SELECT trace_maintain('0')");
-  }
-  static void TearDownTestSuite() {
-    delete database_;
-    database_ = nullptr;
-  }
-
-  http::Response Get(const std::string& target, http::Fields headers = {{"host", "localhost"}}) {
-    http::Request request;
-    request.method = "GET";
-    request.headers = std::move(headers);
-    EXPECT_TRUE(http::ParseTarget(target, &request)) << target;
-    return service_.Answer(request);
-  }
-
-  json Json(const std::string& target, int status = 200) {
-    const http::Response response = Get(target);
-    EXPECT_EQ(response.status, status) << target << " " << response.body;
-    EXPECT_EQ(response.content_type, "application/json");
-    return json::parse(response.body);
-  }
-
-  static test::TestDatabase* database_;
-  answers::Reader reader_{{.conninfo = database_->conninfo(), .as_reader = true}};
-  ServiceOptions options_ = {.version = "1", .token = "", .hosts = {"spans.example"},
-                             .counts = [] { return http::ServerCounts(); }};
-  Service service_{&reader_, options_};
-};
-
-test::TestDatabase* ServiceTest::database_ = nullptr;
+class ServiceTest : public ServeTest {};
 
 TEST_F(ServiceTest, ListsExecutionsByFilterAndPage) {
   const json all = Json("/api/v1/executions");
@@ -143,17 +88,19 @@ TEST_F(ServiceTest, RefusesWhatMakesNoSense) {
        {"/api/v1/executions/x", "/api/v1/executions/99999999999999999999",
         "/api/v1/executions?limit=0", "/api/v1/executions?limit=1001", "/api/v1/executions?sttus=x",
         "/api/v1/executions?from=soon", "/api/v1/executions?before=now",
-        "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1",
-        "/api/v1/operations", "/api/v1/operations?from=tomorrow&to=yesterday",
-        "/api/v1/executions/20/compare/x", "/api/v1/health?x"}) {
-    EXPECT_THAT(Json(target, 400)["error"]["message"].get<std::string>(), Not(HasSubstr("password")))
+        "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1", "/api/v1/operations",
+        "/api/v1/operations?from=tomorrow&to=yesterday", "/api/v1/executions/20/compare/x",
+        "/api/v1/health?x"}) {
+    EXPECT_THAT(Json(target, 400)["error"]["message"].get<std::string>(),
+                Not(HasSubstr("password")))
         << target;
   }
-  for (const char* target : {"/api/v1/executions/77", "/api/v1/executions/77/trace",
-                             "/api/v1/executions/77/diagnosis", "/api/v1/executions/77/root-cause",
-                             "/api/v1/executions/20/nothing", "/api/v1/nothing", "/api/v1/"}) {
+  for (const char* target :
+       {"/api/v1/executions/77", "/api/v1/executions/77/trace", "/api/v1/executions/77/diagnosis",
+        "/api/v1/executions/20/nothing", "/api/v1/nothing", "/api/v1/"}) {
     Json(target, 404);
   }
+  EXPECT_EQ(Json("/api/v1/executions/77/root-cause")["causes"][0]["root_cause_type"], "UNKNOWN");
   EXPECT_EQ(Get("/../etc/passwd").status, 404);
 }
 
@@ -178,7 +125,8 @@ TEST_F(ServiceTest, AnUnchangedAnswerIsNotSentAgain) {
 }
 
 TEST_F(ServiceTest, AnswersOnlyToNamesOfThisMachine) {
-  for (const char* host : {"localhost:8126", "LOCALHOST", "127.0.0.1", "[::1]:8126", "spans.example"}) {
+  for (const char* host :
+       {"localhost:8126", "LOCALHOST", "127.0.0.1", "[::1]:8126", "spans.example"}) {
     EXPECT_EQ(Get("/api/v1/executions", {{"host", host}}).status, 200) << host;
   }
   for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "",
@@ -194,9 +142,9 @@ TEST_F(ServiceTest, AsksForItsToken) {
   http::Request request;
   request.method = "GET";
   ASSERT_TRUE(http::ParseTarget("/api/v1/executions", &request));
-  for (const char* given : {"", "Bearer", "Bearer ", "Bearer a-long-enough-tokeN",
-                            "Bearer a-long-enough-token2", "Basic a-long-enough-token",
-                            "a-long-enough-token"}) {
+  for (const char* given :
+       {"", "Bearer", "Bearer ", "Bearer a-long-enough-tokeN", "Bearer a-long-enough-token2",
+        "Basic a-long-enough-token", "a-long-enough-token"}) {
     request.headers = {{"authorization", given}};
     EXPECT_EQ(guarded.Answer(request).status, 401) << given;
   }
@@ -223,8 +171,8 @@ TEST_F(ServiceTest, OnlyReads) {
 }
 
 TEST_F(ServiceTest, AStatementTakesOnlySoLong) {
-  answers::Reader hasty({.conninfo = database_->conninfo(),
-                         .statement_time = std::chrono::milliseconds(50)});
+  answers::Reader hasty(
+      {.conninfo = database_->conninfo(), .statement_time = std::chrono::milliseconds(50)});
   EXPECT_TRUE(absl::IsDeadlineExceeded(hasty.Ask("SELECT pg_sleep(10)").status()));
   EXPECT_TRUE(hasty.Ask("SELECT 1").ok()) << "the connection is used again";
   EXPECT_EQ(hasty.failed(), 1U);
@@ -291,7 +239,8 @@ TEST_F(ServiceTest, JaegerTrace) {
             json({{{"key", "event"}, {"type", "string"}, {"value", "exception"}},
                   {{"key", "exception.type"}, {"type", "string"}, {"value", "CUDAError"}}}));
   json types = json::object();
-  for (const json& tag : trace["spans"][1]["tags"]) types[tag["key"].get<std::string>()] = tag["type"];
+  for (const json& tag : trace["spans"][1]["tags"])
+    types[tag["key"].get<std::string>()] = tag["type"];
   EXPECT_EQ(types["attempt"], "int64");
   EXPECT_EQ(types["ratio"], "float64");
   EXPECT_EQ(types["yes"], "bool");
@@ -309,7 +258,8 @@ TEST_F(ServiceTest, JaegerTrace) {
 TEST_F(ServiceTest, JaegerSearch) {
   const auto found = [&](const std::string& query) {
     std::vector<std::string> ids;
-    for (const json& trace : Json("/api/traces?" + query)["data"]) {
+    const json answer = Json("/api/traces?" + query);
+    for (const json& trace : answer["data"]) {
       ids.push_back(trace["traceID"].get<std::string>().substr(30));
     }
     return ids;
@@ -326,7 +276,8 @@ TEST_F(ServiceTest, JaegerSearch) {
   EXPECT_EQ(found("service=none"), Ids{});
   EXPECT_EQ(found("service=router&end=1000000&start=1"), Ids{});
   EXPECT_EQ(found("traceID=00000000000070008000000000000040"), (Ids{"40"}));
-  const json summaries = Json("/api/v3/trace-summaries?query.serviceName=modal&query.searchDepth=5");
+  const json summaries =
+      Json("/api/v3/trace-summaries?query.serviceName=modal&query.searchDepth=5");
   ASSERT_EQ(summaries["summaries"].size(), 1U);
   const json& summary = summaries["summaries"][0];
   EXPECT_EQ(summary["rootServiceName"], "runner");
