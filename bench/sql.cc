@@ -34,6 +34,9 @@ namespace spanring::bench {
 namespace {
 
 using Json = nlohmann::ordered_json;
+constexpr int kRounds = 10;     // of each question, in keys / kRounds
+constexpr int kWarmingUp = 10;  // questions to a new connection that are not counted
+
 using Clock = std::chrono::steady_clock;
 
 struct Settings {
@@ -116,10 +119,27 @@ class Subject {
             " RESET enable_seqscan; RESET enable_bitmapscan");
   }
 
+  // In rounds of all of them, each on a connection of its own: for as long as it lives one may be
+  // slower than another by a third, by where the system happens to run it.
   Json Questions() {
+    FindKeys();
+    std::vector<std::vector<double>> warm(std::size(kQuestions));
+    for (int round = 0; round < kRounds; ++round) {
+      for (std::size_t i = 0; i < warm.size(); ++i) {
+        const pg::Connection connection = Connected(conninfo());
+        for (int n = 0; n < kWarmingUp; ++n) AskRandom(connection.get(), kQuestions[i]);
+        for (int n = 0; n < settings_.keys / kRounds; ++n) {
+          warm[i].push_back(AskRandom(connection.get(), kQuestions[i]));
+        }
+      }
+    }
     Json results = Json::array();
-    for (const Question& question : kQuestions) {
-      results.push_back(Ask(question));
+    for (std::size_t i = 0; i < warm.size(); ++i) {
+      const Question& question = kQuestions[i];
+      results.push_back({{"name", question.name},
+                         {"sql", question.sql},
+                         {"ms", Percentiles(std::move(warm[i]))},
+                         {"first_ms", Percentiles(FirstOnes(question))}});
       const Json& last = results.back();
       std::fprintf(stderr, "%-20s p50 %9.3f ms, p99 %9.3f ms; first %9.3f ms\n", question.name,
                    last["ms"]["p50"].get<double>(), last["ms"]["p99"].get<double>(),
@@ -278,25 +298,17 @@ class Subject {
     return ms;
   }
 
-  Json Ask(const Question& question) {
-    FindKeys();
-    const pg::Connection connection = Connected(conninfo());
-    for (int i = 0; i < settings_.keys / 10; ++i) {
-      AskOnce(connection.get(), question, RandomKey(question.keys, &random_));
-    }
-    std::vector<double> warm;
-    for (int i = 0; i < settings_.keys; ++i) {
-      warm.push_back(AskOnce(connection.get(), question, RandomKey(question.keys, &random_)));
-    }
+  double AskRandom(PGconn* connection, const Question& question) {
+    return AskOnce(connection, question, RandomKey(question.keys, &random_));
+  }
+
+  std::vector<double> FirstOnes(const Question& question) {
     std::vector<double> first;
     for (int i = 0; i < settings_.connections; ++i) {
       const pg::Connection fresh = Connected(conninfo());
-      first.push_back(AskOnce(fresh.get(), question, RandomKey(question.keys, &random_)));
+      first.push_back(AskRandom(fresh.get(), question));
     }
-    return {{"name", question.name},
-            {"sql", question.sql},
-            {"ms", Percentiles(std::move(warm))},
-            {"first_ms", Percentiles(std::move(first))}};
+    return first;
   }
 
   double IngestRate() {
