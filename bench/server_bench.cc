@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <algorithm>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -115,6 +116,14 @@ Json Context(PGconn* connection, const std::string& commit) {
           {"flags", SPANRING_BENCH_FLAGS},
           {"commit", commit},
           {"server", std::move(server)}};
+}
+
+nlohmann::ordered_json Percentiles(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+  };
+  return {{"p50", at(0.5)}, {"p95", at(0.95)}, {"p99", at(0.99)}, {"max", values.back()}};
 }
 
 void WriteJson(const Json& results, const std::string& path) {

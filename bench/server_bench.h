@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "dev/private_server.h"
@@ -49,6 +50,9 @@ std::string Value(PGconn* connection, const std::string& sql);
 
 // Date, machine, compiler, commit, and the server's settings that matter.
 nlohmann::ordered_json Context(PGconn* connection, const std::string& commit);
+
+// p50, p95, p99 and max of them; at least one.
+nlohmann::ordered_json Percentiles(std::vector<double> values);
 
 void WriteJson(const nlohmann::ordered_json& results, const std::string& path);
 

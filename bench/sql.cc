@@ -29,6 +29,7 @@
 #include "schema/migrator.h"
 #include "server_bench.h"
 #include "sql_history.h"
+#include "sql_serve.h"
 
 namespace spanring::bench {
 namespace {
@@ -46,6 +47,8 @@ struct Settings {
   int connections = 20;
   std::uint64_t ingest_rows = 1'000'000;
   std::string json;
+  int clients = 100;
+  int serve_seconds = 60;
   std::string commit;
   std::uint64_t seed = std::random_device()();
 };
@@ -84,14 +87,6 @@ constexpr Question kQuestions[] = {
 
 double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-Json Percentiles(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
-  };
-  return {{"p50", at(0.5)}, {"p95", at(0.95)}, {"p99", at(0.99)}, {"max", values.back()}};
 }
 
 // A database with one history in it.
@@ -229,6 +224,13 @@ class Subject {
             {"questions_ms", Percentiles(std::move(asked))}};
   }
 
+  Json Serve() {
+    return ServeCrowd(conninfo(), {.connections = settings_.clients,
+                                   .seconds = settings_.serve_seconds,
+                                   .executions = history_.executions,
+                                   .seed = settings_.seed});
+  }
+
   // What is due once a day: to look through a day for rows of others, of which it has none.
   Json Upkeep() {
     const Clock::time_point begin = Clock::now();
@@ -364,6 +366,7 @@ Json Measure(const Settings& settings) {
     size["load"] = subject.EarlierTable();
     size["bytes_per_span"] = subject.Sizes();
     size["ingest"] = subject.Ingest();
+    size["serve"] = subject.Serve();
     size["upkeep"] = subject.Upkeep();
     size["retention"] = subject.Retention();
     sizes.push_back(std::move(size));
@@ -391,6 +394,12 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
   app.add_option("--ingest-rows", settings.ingest_rows, "that arrive while others ask")
+      ->capture_default_str();
+  app.add_option("--clients", settings.clients, "of spanring serve, at the same time")
+      ->check(CLI::Range(1, 500))
+      ->capture_default_str();
+  app.add_option("--serve-seconds", settings.serve_seconds, "that they ask")
+      ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--seed", settings.seed, "of the keys");
   app.add_option("--commit", settings.commit, "of this program, for the JSON");

@@ -33,9 +33,9 @@ FROM diagnose_execution_trace($1::bigint) AS answer
 HAVING count(*) > 0)sql";
 
 const char kRootCause[] = R"sql(
-SELECT json_build_object('execution_id', $1::bigint, 'causes', json_agg(row_to_json(answer)))
-FROM identify_root_cause($1::bigint) AS answer
-HAVING count(*) > 0)sql";
+SELECT json_build_object(
+    'execution_id', $1::bigint, 'causes', coalesce(json_agg(row_to_json(answer)), '[]'))
+FROM identify_root_cause($1::bigint) AS answer)sql";
 
 const char kNetwork[] = R"sql(
 SELECT json_build_object(

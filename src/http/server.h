@@ -23,7 +23,7 @@ struct ServerOptions {
   std::string address = "127.0.0.1";  // a number, not a name
   std::uint16_t port = 0;             // 0 = any free one
   std::size_t workers = 8;            // handlers at the same time
-  std::size_t max_waiting = 64;       // requests that wait for a worker; beyond: 503
+  std::size_t max_waiting = 256;      // requests that wait for a worker; beyond: 503
   std::size_t max_connections = 512;  // beyond: closed at once
   std::size_t max_header_bytes = 16 * 1024;
   std::size_t max_body_bytes = 1024 * 1024;

@@ -51,6 +51,7 @@ TEST_F(ServiceTest, TellsAnExecution) {
   EXPECT_GE(diagnosis["anomalies"], 1);
   const json cause = Json("/api/v1/executions/20/root-cause");
   EXPECT_EQ(cause["causes"][0]["root_cause_type"], "MODAL_EXECUTION_FAILURE");
+  EXPECT_EQ(Json("/api/v1/executions/40/root-cause")["causes"].size(), 0U) << "it went well";
   EXPECT_EQ(Json("/api/v1/executions/20/network")["execution_id"], 20);
   EXPECT_TRUE(Json("/api/v1/executions/20/similar?limit=3").contains("executions"));
   const json comparison = Json("/api/v1/executions/20/compare/40");
