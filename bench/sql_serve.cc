@@ -43,7 +43,8 @@ void Ask(std::uint16_t port, const Crowd& crowd, std::uint64_t seed, Clock::time
     seen->ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
     seen->bytes += response.size();
     if (response.starts_with("HTTP/1.1 200 ")) continue;
-    if (seen->failures == 0) std::fprintf(stderr, "%s: %s\n", paths[n % 4].c_str(), response.c_str());
+    if (seen->failures == 0)
+      std::fprintf(stderr, "%s: %s\n", paths[n % 4].c_str(), response.c_str());
     ++seen->failures;
     if (response.empty()) return;  // The connection is gone.
   }
@@ -54,10 +55,9 @@ void Ask(std::uint16_t port, const Crowd& crowd, std::uint64_t seed, Clock::time
 nlohmann::ordered_json ServeCrowd(const std::string& conninfo, const Crowd& crowd) {
   answers::Reader reader({.conninfo = conninfo, .as_reader = true});
   const http::Server* serving = nullptr;
-  serve::Service service(&reader, {.version = "",
-                                   .token = "",
-                                   .hosts = {},
-                                   .counts = [&serving] { return serving->counts(); }});
+  serve::Service service(&reader, {.version = "", .token = "", .hosts = {}, .counts = [&serving] {
+                                     return serving->counts();
+                                   }});
   const auto server = http::Server::Start(
       {}, [&service](const http::Request& request) { return service.Answer(request); });
   Check(server.status());

@@ -18,9 +18,9 @@ struct Crowd {
   std::uint64_t seed = 0;
 };
 
-// Each client asks, one request after another, for a random execution: its trace, its diagnosis, its
-// root cause, the newest 50. Requests, failures, requests a second, and ms from the first byte sent to
-// the last received.
+// Each client asks, one request after another, for a random execution: its trace, its diagnosis,
+// its root cause, the newest 50. Requests, failures, requests a second, and ms from the first byte
+// sent to the last received.
 [[nodiscard]] nlohmann::ordered_json ServeCrowd(const std::string& conninfo, const Crowd& crowd);
 
 }  // namespace spanring::bench

@@ -100,20 +100,24 @@ absl::StatusOr<int> Retain(const Context& context, int days) {
       session->Query("SELECT * FROM trace_retain($1::integer)", {std::to_string(days)});
   if (!result.ok()) return result.status();
   std::vector<TableRow> rows;
+  bool any_kept = false;
   for (int i = 0; i < PQntuples(result->get()); ++i) {
+    const bool kept = Field(*result, i, "action") == "kept";
+    any_kept = any_kept || kept;
     const bool estimate = Field(*result, i, "is_estimate") == "t";
     const std::int64_t removed =
         std::strtoll(Field(*result, i, "rows_removed").c_str(), nullptr, 10);
-    rows.push_back({.cells = {Field(*result, i, "action"), Field(*result, i, "object_name"),
-                              absl::StrCat(estimate ? "about " : "", FormatCount(removed))},
-                    .tone = Tone::kPlain,
-                    .note = ""});
+    rows.push_back(
+        {.cells = {Field(*result, i, "action"), Field(*result, i, "object_name"),
+                   absl::StrCat(estimate ? "about " : "", FormatCount(removed))},
+         .tone = kept ? Tone::kWarning : Tone::kPlain,
+         .note = kept ? "somebody reads it, see pg_stat_activity: call again later" : ""});
   }
   Print(DrawTable({{.title = "action"},
                    {.title = "object", .flexible = true},
                    {.title = "rows", .right_aligned = true}},
                   rows, context.width, context.style));
-  return kExitOk;
+  return any_kept ? kExitBadAnswer : kExitOk;
 }
 
 }  // namespace spanring::cli

@@ -30,8 +30,7 @@ Ask
                           which service changed between two windows of time
   similar ID [--limit N]  executions that went alike
   compare A B             two executions, span by span
-Look
-  serve                   web page and APIs on http://127.0.0.1:8126
+  serve                   all of it over HTTP, on http://127.0.0.1:8126
 Look after
   health                  sizes, counts, writers, drops by reason
   doctor                  why are no spans arriving? each cause with what to do
@@ -54,7 +53,6 @@ Options
   --version, --help       COMMAND --help tells more
 
 Examples
-  spanring demo
   spanring root-cause 2193 -d spanring_demo
   spanring diagnose 2193 --json | jq '.[] | select(.is_anomaly)'
 Exit status: 0 fine; 1 not found or problems found; 2 usage; 3 no database or no schema.

@@ -195,17 +195,47 @@ TEST_F(Partitions, RetentionReadsBoundsWhateverTheSessionsDateStyle) {
   EXPECT_EQ(database_.Value("SELECT trace_ensure_partitions(8)"), "1");
 }
 
+TEST_F(Partitions, RetentionKeepsAPartitionThatSomebodyReads) {
+  for (const char* year : {"2019", "2020"}) {
+    database_.Run(absl::StrCat("CREATE TABLE old_", year,
+                               " PARTITION OF trace_spans FOR VALUES"
+                               " FROM ('",
+                               year, "-01-01 00:00+00') TO ('", year, "-01-02 00:00+00')"));
+  }
+  InsertAt("'2020-06-01 12:00+00'");
+  const pg::Connection reader = database_.Connect();
+  ASSERT_TRUE(pg::Execute(reader.get(), "BEGIN; SELECT * FROM old_2020").ok());
+  // Should the function wait all the same, the test must not.
+  database_.Run("SET statement_timeout = '20s'; UPDATE trace_maintenance SET retention_days = 30");
+  using Rows = std::vector<std::vector<std::string>>;
+  const std::string removed =
+      " WHERE action <> 'analyzed' AND object_name <> 'partitions' AND rows_touched >= 0"
+      " AND (action <> 'folded')";
+  EXPECT_EQ(database_.Rows("SELECT action, object_name FROM trace_maintain()" + removed),
+            (Rows{{"deleted", "trace_spans_default"},
+                  {"deleted", "trace_rollups"},
+                  {"deleted", "trace_folded_days"},
+                  {"dropped", "old_2019"},
+                  {"kept", "old_2020"}}));
+  EXPECT_EQ(database_.Value("SELECT now() - last_started_at BETWEEN interval '19 hours'"
+                            " AND interval '19 hours 1 minute' FROM trace_maintenance"),
+            "t")
+      << "it is tried again in an hour";
+  ASSERT_TRUE(pg::Execute(reader.get(), "COMMIT").ok());
+  EXPECT_EQ(database_.Rows("SELECT action, object_name FROM trace_retain(30)"
+                           " WHERE action <> 'deleted'"),
+            (Rows{{"dropped", "old_2020"}}));
+}
+
 TEST_F(Partitions, RetentionDoesNotWaitForEverAndSaysWhy) {
-  database_.Run(
-      "CREATE TABLE old PARTITION OF trace_spans FOR VALUES"
-      " FROM ('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
   InsertAt("'2020-06-01 12:00+00'");
   EXPECT_EQ(database_.Value("SELECT 'lock_timeout=30s' = ANY (proconfig) FROM pg_proc"
                             " WHERE proname = 'trace_retain'"),
             "t");
   database_.Run("ALTER FUNCTION trace_retain(integer) SET lock_timeout = '100ms'");
   const pg::Connection reader = database_.Connect();
-  ASSERT_TRUE(pg::Execute(reader.get(), "BEGIN; SELECT * FROM old").ok());
+  ASSERT_TRUE(
+      pg::Execute(reader.get(), "BEGIN; SELECT * FROM trace_spans_default FOR UPDATE").ok());
   // Should the function wait all the same, the test must not.
   database_.Run("SET statement_timeout = '5s'");
   const auto result = pg::Query(database_.connection(), "SELECT * FROM trace_retain(30)");

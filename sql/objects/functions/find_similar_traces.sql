@@ -80,9 +80,10 @@ BEGIN
             *,
             (root_service = v_own.root_service AND root_operation = v_own.root_operation)::integer
                 + (services @> v_own.services AND services <@ v_own.services)::integer
-                - abs(ln(spans::double precision) - ln(v_own.spans::double precision))
-                - abs(ln(1 + coalesce(root_duration_ns, 0) / 1e6::double precision)
-                    - ln(1 + coalesce(v_own.root_duration_ns, 0) / 1e6::double precision))
+                - abs(ln(greatest(spans, 1)::double precision)
+                    - ln(greatest(v_own.spans, 1)::double precision))
+                - abs(ln(1 + greatest(root_duration_ns, 0) / 1e6::double precision)
+                    - ln(1 + greatest(v_own.root_duration_ns, 0) / 1e6::double precision))
                 AS likeness,
             abs(execution_id::numeric - p_execution_id) AS distance
         FROM near
@@ -94,7 +95,9 @@ BEGIN
         -- As constants, so that other days' partitions are not even planned for.
         format(
             'started_at >= %L AND started_at <= %L',
-            min(started_at) - interval '1 day', max(ended_at) + interval '1 day')
+            -- Behind these, intervals cannot be added.
+            greatest(min(started_at), '0001-01-01') - interval '1 day',
+            least(max(ended_at), '9999-12-31') + interval '1 day')
     INTO v_candidates, v_bounds
     FROM chosen;
 
@@ -149,7 +152,7 @@ BEGIN
     features AS MATERIALIZED (
         SELECT
             of_execution, path_hash AS hash, count(*) AS number,
-            avg(ln(1 + coalesce(duration_ns, 0) / 1e6)) AS log_ms
+            avg(ln(1 + greatest(duration_ns, 0) / 1e6)) AS log_ms
         FROM spans GROUP BY of_execution, path_hash
     ),
     sequences AS MATERIALIZED (

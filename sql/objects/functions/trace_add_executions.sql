@@ -69,6 +69,8 @@ BEGIN
         ) AS pairs (n, service)
         GROUP BY pairs.n
     ) AS parts ON parts.n = added.n
+    -- What no writer counts.
+    WHERE added.spans > 0::bigint AND added.failed >= 0::bigint AND added.timeouts >= 0::bigint
     ORDER BY added.execution_id
     ON CONFLICT (execution_id) DO UPDATE SET
         started_at = least(summaries.started_at, excluded.started_at),

@@ -59,6 +59,9 @@ BEGIN
                     'trace_spans_default until it is attached or renamed', v_day, v_name;
                 CONTINUE;
             END;
+            -- Who inserts from now on waits before it looks for the row's partition: behind the move it
+            -- would find that the default one is no longer the right one, and fail.
+            LOCK TABLE ONLY trace_spans IN SHARE ROW EXCLUSIVE MODE;
             -- No row may slip in between the move and ATTACH, which would then fail. ATTACH takes
             -- the same lock anyway.
             LOCK TABLE trace_spans_default IN ACCESS EXCLUSIVE MODE;
@@ -78,7 +81,7 @@ BEGIN
                 pg_catalog.format('Spans that started on %s UTC.', v_day));
             v_made := v_made + 1;
         END LOOP;
-    EXCEPTION WHEN lock_not_available THEN
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
         -- The block's work is undone as a whole.
         RETURN 0;
     END;

@@ -47,6 +47,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT * INTO v_limits FROM trace_limits;
+    p_from := greatest(p_from, '0001-01-01');
+    p_to := least(p_to, '9999-12-31');
     -- The first that failed: a cause comes before its effects.
     SELECT array_agg(DISTINCT trace_id) INTO v_traces
     FROM (
@@ -64,11 +66,8 @@ BEGIN
     WITH RECURSIVE spans AS MATERIALIZED (
         SELECT DISTINCT ON (trace_id, span_id)
             trace_id, span_id, parent_span_id, service, operation, started_at, status, error_type,
-            error_message, coalesce(
-                duration_ns, (extract(epoch FROM completed_at - started_at) * 1e9)::bigint
-            ) AS duration_ns,
-            status IN ('failed', 'timeout') AS has_failed
-        FROM trace_spans
+            error_message, duration_ns, status IN ('failed', 'timeout') AS has_failed
+        FROM trace_stored_spans
         WHERE trace_id = ANY (v_traces)
         ORDER BY trace_id, span_id, started_at, duration_ns
     ),
@@ -145,11 +144,8 @@ BEGIN
     ),
     usual AS MATERIALIZED (
         SELECT
-            service, operation, trace_id,
-            coalesce(
-                duration_ns, (extract(epoch FROM completed_at - started_at) * 1e9)::bigint
-            ) AS duration_ns
-        FROM trace_spans
+            service, operation, trace_id, duration_ns
+        FROM trace_stored_spans
         WHERE started_at >= p_from AND started_at < p_to AND status = 'completed'
           AND (service, operation) IN (SELECT service, operation FROM spent)
     ),

@@ -27,7 +27,10 @@ BEGIN
 
     WITH others AS MATERIALIZED (
         SELECT
-            spans.service, spans.operation, spans.status, spans.started_at, spans.duration_ns,
+            -- Tracers and imports cut names so; longer ones would not fit into the index.
+            pg_catalog."left"(spans.service, 255) AS service,
+            pg_catalog."left"(spans.operation, 255) AS operation,
+            spans.status, spans.started_at, spans.duration_ns,
             spans.execution_id, spans.parent_span_id IS NULL AS is_root
         FROM trace_stored_spans AS spans
         WHERE spans.started_at >= v_from AND spans.started_at < v_to

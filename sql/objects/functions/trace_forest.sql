@@ -88,7 +88,9 @@ BEGIN
     FOR v_number IN 1..v_count LOOP
         IF isfinite((p_spans[v_number]).started_at) THEN
             -- PostgreSQL 13 counts seconds in floating point.
-            v_first_us := round(extract(epoch FROM (p_spans[v_number]).started_at) * 1e6)::bigint;
+            v_first_us := least(greatest(
+                round(extract(epoch FROM (p_spans[v_number]).started_at) * 1e6), -9.2e18), 9.2e18
+            )::bigint;
             EXIT;
         END IF;
     END LOOP;

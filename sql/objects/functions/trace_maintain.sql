@@ -115,10 +115,21 @@ BEGIN
 
     IF v_retention_days IS NOT NULL THEN
         BEGIN
-            RETURN QUERY
-            SELECT removed.action, removed.object_name, removed.rows_removed
-            FROM trace_retain(v_retention_days) AS removed
-            WHERE removed.rows_removed > 0::bigint OR removed.action = 'dropped'::text;
+            FOR action, object_name, rows_touched IN
+                SELECT removed.action, removed.object_name, removed.rows_removed
+                FROM trace_retain(v_retention_days) AS removed
+                WHERE removed.rows_removed > 0::bigint OR removed.action <> 'deleted'::text
+            LOOP
+                RETURN NEXT;
+                -- Somebody reads that partition: again in an hour.
+                IF action = 'kept'::text THEN
+                    UPDATE trace_maintenance AS settings
+                    SET last_started_at = least(
+                        settings.last_started_at,
+                        pg_catalog.now() - p_every + interval '1 hour')
+                    WHERE settings.is_only_row;
+                END IF;
+            END LOOP;
         EXCEPTION WHEN OTHERS THEN
             RAISE WARNING 'retention failed: %', SQLERRM;
         END;

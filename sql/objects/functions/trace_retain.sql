@@ -3,7 +3,8 @@
 -- executions, and the records of batches and of writers that are gone. The ledger is kept two days
 -- longer: a writer in doubt about a batch may send it again, and must find it there.
 --
--- Partitions go last, since dropping one locks all of trace_spans until the end.
+-- Partitions go last, since dropping one locks all of trace_spans until the end. One that somebody
+-- reads is kept, and said so.
 -- For the owner of the tables, and for trace_maintain: see trace_ensure_days for the qualified
 -- names.
 CREATE OR REPLACE FUNCTION trace_retain(p_days integer)
@@ -15,7 +16,7 @@ SET search_path FROM CURRENT
 -- trace_partitions reads the bounds back from text, and a day is one of UTC.
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
--- Writers and readers queue behind a drop that waits: not for ever.
+-- For rows; for the drops below it is less.
 SET lock_timeout = '30s'
 AS $$
 DECLARE
@@ -80,27 +81,36 @@ BEGIN
         GET DIAGNOSTICS rows_removed = ROW_COUNT;
         object_name := 'trace_writers'::text;
         RETURN NEXT;
-
-        FOR v_partition IN
-            SELECT partitions.partition_name, partitions.estimated_rows
-            FROM trace_partitions AS partitions
-            WHERE partitions.ends_at <= v_cutoff
-            ORDER BY partitions.ends_at
-        LOOP
-            -- Counting would read what dropping need not.
-            EXECUTE pg_catalog.format('DROP TABLE %I', v_partition.partition_name);
-            action := 'dropped'::text;
-            object_name := v_partition.partition_name::text;
-            rows_removed := v_partition.estimated_rows;
-            is_estimate := true;
-            RETURN NEXT;
-        END LOOP;
     EXCEPTION WHEN lock_not_available THEN
-        RAISE EXCEPTION 'nothing was removed: another session held a table or row for more than %; '
+        RAISE EXCEPTION 'nothing was removed: another session held a row for more than %; '
             'see pg_stat_activity for long transactions and call trace_retain again',
             pg_catalog.current_setting('lock_timeout'::text)
             USING ERRCODE = 'lock_not_available';
     END;
+
+    -- Whoever reads an old day is waited for a moment only: writers queue behind the drop.
+    PERFORM pg_catalog.set_config('lock_timeout'::text, '3s'::text, true);
+    FOR v_partition IN
+        SELECT partitions.partition_name, partitions.estimated_rows
+        FROM trace_partitions AS partitions
+        WHERE partitions.ends_at <= v_cutoff
+        ORDER BY partitions.ends_at
+    LOOP
+        object_name := v_partition.partition_name::text;
+        -- Counting would read what dropping need not.
+        rows_removed := v_partition.estimated_rows;
+        is_estimate := true;
+        BEGIN
+            EXECUTE pg_catalog.format('DROP TABLE %I', v_partition.partition_name);
+            action := 'dropped'::text;
+        EXCEPTION WHEN lock_not_available THEN
+            action := 'kept'::text;
+            rows_removed := 0;
+        END;
+        RETURN NEXT;
+        -- The next would be waited for as long.
+        EXIT WHEN action = 'kept'::text;
+    END LOOP;
 END
 $$;
 
@@ -108,6 +118,7 @@ COMMENT ON FUNCTION trace_retain(integer) IS
     'Deletes rows of the default partition, of trace_open_spans, trace_drops, trace_rollups and '
     'trace_execution_summaries older than that many days, of trace_batches two days older, and of '
     'trace_writers that stopped or were recovered, and drops the daily partitions that ended before; says what went, with row counts '
-    '(estimates for dropped partitions). Waits 30 s for a lock.';
+    '(estimates for dropped partitions). A partition that somebody reads for more than 3 s is kept, '
+    'and those behind it, with the action kept.';
 
 REVOKE ALL ON FUNCTION trace_retain(integer) FROM PUBLIC;

@@ -436,8 +436,10 @@ BEGIN
                 trace_label(from_service, from_operation, from_span_id),
                 CASE kind WHEN 'tail' THEN 'end' ELSE 'start' END,
                 trace_label(to_service, to_operation, to_span_id)
-            ),
-            0.75 + 0.20 * least(gap_ns / greatest(total.ns, 1)::numeric, 1)
+            ) || CASE WHEN parent_row IS NULL
+                THEN '; both have no parent, so that nobody is known to have waited' ELSE '' END,
+            CASE WHEN parent_row IS NULL THEN 0.40
+                ELSE 0.75 + 0.20 * least(gap_ns / greatest(total.ns, 1)::numeric, 1) END
             -- An error that was seen explains more than a silence beside it.
             - CASE WHEN EXISTS (
                   SELECT FROM origins

@@ -58,7 +58,7 @@ BEGIN
         SELECT
             spans.execution_id,
             pg_catalog.min(spans.started_at) AS started_at,
-            pg_catalog.max(coalesce(spans.completed_at, spans.started_at)) AS ended_at,
+            pg_catalog.max(coalesce(spans.ended_at, spans.started_at)) AS ended_at,
             pg_catalog.count(*) AS spans,
             pg_catalog.count(*) FILTER (WHERE spans.status = 'failed'::text) AS failed,
             pg_catalog.count(*) FILTER (WHERE spans.status = 'timeout'::text) AS timeouts,

@@ -3,10 +3,11 @@
 -- An execution's spans are those with its execution_id, what lies below them, and the spans of the
 -- same traces that carry no execution_id and do not lie below another execution's.
 --
--- Looked for are the spans where they are known to lie: an execution's within an hour around its
--- summary, a trace's, whose id is a UUIDv7 and says when it began, from an hour before that to a day
--- after. What is found widens that: to a day after the last end, and, where a parent is missing, by a
--- day to both sides. All times are searched where nothing is found, or nothing known.
+-- Looked for are the spans where they are known to lie: an execution's from an hour before its summary
+-- begins to a day after it ends; a trace's, whose id is a UUIDv7 and says when it began, from an hour
+-- before that to a day after. What is found beyond widens that, to a day after the last end. All times
+-- are searched where nothing is found or known, a parent is missing, or there are fewer spans than the
+-- summary counted.
 CREATE OR REPLACE FUNCTION trace_tree(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     row_order integer,
@@ -72,18 +73,19 @@ DECLARE
     v_spans trace_waterfall[];
     v_ended_at timestamptz;
     v_is_incomplete boolean;
-    v_is_wide boolean := false;
+    v_count bigint;
+    v_own bigint;
 BEGIN
     IF p_trace_id IS NULL THEN
         SELECT
-            greatest(min(started_at), c_first) - c_margin, least(max(ended_at), c_last) + c_margin,
-            array_agg(DISTINCT trace_id)
-        INTO v_since, v_until, v_traces
+            greatest(min(started_at), c_first) - c_margin, least(max(ended_at), c_last) + c_more,
+            array_agg(DISTINCT trace_id), sum(spans)
+        INTO v_since, v_until, v_traces, v_count
         FROM (
-            SELECT started_at, ended_at, trace_id FROM trace_execution_summaries
+            SELECT started_at, ended_at, trace_id, spans FROM trace_execution_summaries
             WHERE execution_id = p_execution_id
             UNION ALL
-            SELECT started_at, now(), trace_id FROM trace_open_spans
+            SELECT started_at, now(), trace_id, 0 FROM trace_open_spans
             WHERE execution_id = p_execution_id
         ) AS known;
     ELSIF substr(v_id, 15, 1) = '7' AND substr(v_id, 20, 1) IN ('8', '9', 'a', 'b') THEN
@@ -106,14 +108,15 @@ BEGIN
                      metadata, error_message, duration_ns, error_type, created_at
                  )::trace_waterfall),
                  array_agg(DISTINCT trace_id),
+                 count(*) FILTER (WHERE execution_id = $1),
                  bool_or(
-                     (duration_ns IS NULL OR duration_ms IS NULL)
+                     (duration_ns >= 0 AND duration_ms >= 0) IS NOT TRUE
                      AND num_nonnulls(duration_ns, duration_ms, completed_at) > 0)
              FROM %I
              WHERE (execution_id = $1 OR trace_id = ANY ($2))
                AND started_at >= %L AND started_at <= %L',
             v_source, v_since, v_until)
-        INTO v_spans, v_found, v_is_partial
+        INTO v_spans, v_found, v_own, v_is_partial
         USING CASE WHEN p_trace_id IS NULL THEN p_execution_id END, v_traces;
         IF NOT v_found <@ v_traces THEN
             v_traces := v_traces || v_found;
@@ -139,27 +142,25 @@ BEGIN
             FROM trace_open_spans WHERE trace_id = ANY (v_traces)
         ) AS spans;
         EXIT WHEN v_since = '-infinity' AND v_until = 'infinity';
-        IF v_spans IS NULL THEN
-            v_since := '-infinity';
-            v_until := 'infinity';
-            CONTINUE;
-        END IF;
         SELECT
-            least(
-                max(CASE spans.status
-                    WHEN 'started' THEN now()
-                    ELSE coalesce(spans.completed_at, spans.started_at)
-                END),
-                c_last),
+            max(CASE
+                WHEN spans.status = 'started' THEN now()
+                WHEN spans.completed_at IS NOT NULL THEN least(spans.completed_at, c_last)
+                ELSE least(spans.started_at, c_last)
+                    + coalesce(spans.duration_ns, 0) / 1000 * interval '1 microsecond'
+            END),
             bool_or(spans.parent_span_id IS NOT NULL AND parents.span_id IS NULL)
         INTO v_ended_at, v_is_incomplete
         FROM unnest(v_spans) AS spans
         LEFT JOIN unnest(v_spans) AS parents
             ON parents.trace_id = spans.trace_id AND parents.span_id = spans.parent_span_id;
-        EXIT WHEN v_ended_at <= v_until AND (v_is_wide OR NOT v_is_incomplete);
-        v_since := greatest(v_since, c_first) - c_more;
-        v_until := greatest(v_until, v_ended_at) + c_more;
-        v_is_wide := true;
+        IF v_spans IS NULL OR v_is_incomplete OR v_own < v_count THEN
+            v_since := '-infinity';
+            v_until := 'infinity';
+            CONTINUE;
+        END IF;
+        EXIT WHEN v_ended_at <= v_until;
+        v_until := least(v_ended_at, c_last) + c_more;
     END LOOP;
     RETURN QUERY SELECT *
     FROM trace_forest(v_spans, CASE WHEN p_trace_id IS NULL THEN p_execution_id END);

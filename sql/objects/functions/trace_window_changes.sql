@@ -54,6 +54,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT * INTO v_limits FROM trace_limits;
+    -- Infinite ones have no length.
+    p_from := greatest(p_from, '0001-01-01');
+    p_baseline_from := greatest(p_baseline_from, '0001-01-01');
+    p_to := least(p_to, '9999-12-31');
+    p_baseline_to := least(p_baseline_to, '9999-12-31');
 
     RETURN QUERY
     WITH gathered AS MATERIALIZED (
@@ -61,11 +66,8 @@ BEGIN
             started_at >= p_from AND started_at < p_to AS is_late,
             trace_id, span_id, parent_span_id, service, operation, status,
             (extract(epoch FROM started_at - p_baseline_from) * 1000000)::bigint AS start_us,
-            coalesce(
-                duration_ns / 1000,
-                (extract(epoch FROM completed_at - started_at) * 1000000)::bigint
-            ) AS duration_us
-        FROM trace_spans
+            duration_ns / 1000 AS duration_us
+        FROM trace_stored_spans
         WHERE started_at >= p_from AND started_at < p_to
            OR started_at >= p_baseline_from AND started_at < p_baseline_to
     ),
