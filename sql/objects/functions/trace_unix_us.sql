@@ -11,7 +11,7 @@ BEGIN
     -- PostgreSQL 13 counts seconds in floating point.
     RETURN CASE
         WHEN isfinite(p_time)
-            THEN least(greatest(round(extract(epoch FROM p_time) * 1e6, 0), -9.2e15), 9.2e15)
+            THEN least(greatest(round(extract(epoch FROM p_time) * 1e6), -9.2e15), 9.2e15)
         WHEN p_time > 'epoch' THEN 9.2e15
         WHEN p_time < 'epoch' THEN -9.2e15
     END::bigint;

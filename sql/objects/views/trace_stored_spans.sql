@@ -2,8 +2,8 @@
 --
 -- Other writers fill in only one of duration_ns, duration_ms and completed_at, so this is the one
 -- place that says how long a span took, and when it ended. Clamped to 0 and above, since one absurd row must not fail the query; in
--- whole microseconds, since PostgreSQL 13 counts seconds in floating point. round() with its second
--- argument: without it it is a function in SQL, which each planning would put in its place.
+-- whole microseconds, since PostgreSQL 13 counts seconds in floating point. No round() with one
+-- argument: for numeric it is a function in SQL, which each planning would put in its place.
 CREATE OR REPLACE VIEW trace_stored_spans AS
 SELECT
     trace_id,
@@ -46,8 +46,8 @@ FROM (
             CASE
                 WHEN completed_at <= started_at THEN 0
                 WHEN completed_at > started_at THEN least(
-                    (round(extract(epoch FROM completed_at) * 1e6, 0)
-                        - round(extract(epoch FROM started_at) * 1e6, 0)) * 1000,
+                    (floor(extract(epoch FROM completed_at) * 1e6 + 0.5)
+                        - floor(extract(epoch FROM started_at) * 1e6 + 0.5)) * 1000,
                     9e18
                 )::bigint
             END
