@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "cli/context.h"
 #include "cli/database.h"
+#include "cli/filters.h"
 
 namespace spanring::cli {
 
@@ -40,6 +41,27 @@ namespace spanring::cli {
                                                     const std::vector<std::string>& baseline);
 [[nodiscard]] absl::StatusOr<int> Compare(const Context& context, std::int64_t execution_a,
                                           std::int64_t execution_b);
+
+struct ExportArguments {
+  std::int64_t execution_id = 0;
+  std::string trace;   // a trace id: then not the execution
+  std::string format;  // "": by the output's name, else jaeger
+  std::string output;  // "" or "-": standard output
+};
+[[nodiscard]] absl::StatusOr<int> Export(const Context& context, const ExportArguments& arguments);
+
+// The newest executions that pass the filters.
+[[nodiscard]] absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters,
+                                       int limit);
+// Executions as they finish, until SIGINT or SIGTERM.
+[[nodiscard]] absl::StatusOr<int> Tail(const Context& context, const ExecutionFilters& filters);
+struct TopArguments {
+  std::string since = "1h";
+  std::string sort = "time";
+  bool once = false;
+};
+// Operations by what they cost; again and again on a terminal.
+[[nodiscard]] absl::StatusOr<int> Top(const Context& context, const TopArguments& arguments);
 
 [[nodiscard]] absl::StatusOr<int> Health(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Retain(const Context& context, int days);

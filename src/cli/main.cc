@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/context.h"
 #include "pg/client.h"
 
@@ -17,32 +18,33 @@ namespace spanring::cli {
 namespace {
 
 constexpr char kHelp[] = R"(spanring: why did this execution fail? Traces that live in PostgreSQL.
-
 Usage: spanring [OPTIONS] COMMAND
 
 Ask
   waterfall ID            an execution's spans as a tree on a time axis
   diagnose ID             each operation against its baseline, gaps, anomalies
-  root-cause ID           what failed, where, the evidence, what to do
+  root-cause ID           what failed, where, the evidence, what to do; or, with --window
+                          and --baseline, which service changed between two times
   critical-path ID        what it waited for, from start to end
   network ID              calls between services: time between them, clocks that disagree
-  root-cause --window FROM TO --baseline FROM TO
-                          which service changed between two windows of time
-  similar ID [--limit N]  executions that went alike
+  similar ID              executions that went alike
   compare A B             two executions, span by span
-  serve                   all of it over HTTP, on http://127.0.0.1:8126
+Look
+  list, tail              executions: the newest; live, as they finish
+  top                     operations by total time, live
+  serve                   web page and APIs on http://127.0.0.1:8126
+  export ID               as Jaeger, OTLP, Perfetto, CSV, or one HTML page
 Look after
   health                  sizes, counts, writers, drops by reason
   doctor                  why are no spans arriving? each cause with what to do
-  migrate [up|status]     bring the schema up to this program
-  migrate down --to N --drop-data
+  migrate [up|status]     bring the schema up to this program; migrate down takes it back
   recover [--list|--all]  deliver the spans that processes left when they died
   import FILE...          Jaeger, OTLP or Zipkin JSON, or CSV; - is standard input
   retain --days N         remove what is older
+  completion SHELL        for bash, zsh or fish
 Try
   demo                    the whole way once, in a private PostgreSQL
   dev up|down|status|psql a private PostgreSQL on a Unix socket, for development
-
 Options
   -d, --database URL      else DATABASE_URL, else PG* variables, else the one of `dev up`;
                           a plain name is a database of the one of `dev up`
@@ -52,9 +54,7 @@ Options
   --state DIR             folder of the private PostgreSQL (SPANRING_STATE_DIR)
   --version, --help       COMMAND --help tells more
 
-Examples
-  spanring root-cause 2193 -d spanring_demo
-  spanring diagnose 2193 --json | jq '.[] | select(.is_anomaly)'
+Example: spanring diagnose 2193 --json | jq '.[] | select(.is_anomaly)'
 Exit status: 0 fine; 1 not found or problems found; 2 usage; 3 no database or no schema.
 )";
 
@@ -77,6 +77,11 @@ struct Arguments {
   std::string format;
   bool dry_run = false;
   ServeArguments serve;
+  ExportArguments exported;
+  ExecutionFilters filters;
+  int executions = 20;
+  TopArguments top;
+  std::string shell;
   std::vector<std::string> sql;
   std::vector<std::string> psql;
 };
@@ -194,6 +199,89 @@ void AddServe(CLI::App* app, Arguments* arguments, Command* chosen) {
                     "requests must bring the token in it; SPANRING_SERVE_TOKEN does the same");
 }
 
+void AddExport(CLI::App* app, Arguments* arguments, Command* chosen) {
+  ExportArguments* what = &arguments->exported;
+  CLI::App* exported =
+      AddCommand(app, "export", "Spans for other programs, or as one page", chosen,
+                 [what](const Context& context) { return Export(context, *what); });
+  CLI::Option* id = exported->add_option("ID", what->execution_id, "execution id: its traces")
+                        ->check(IsExecutionId);
+  CLI::Option* trace =
+      exported->add_option("--trace", what->trace, "instead: this trace, by UUID or hex id")
+          ->excludes(id);
+  exported
+      ->add_option("--format", what->format,
+                   "jaeger (the default, unless FILE ends in .html or .csv), otlp, perfetto, csv "
+                   "or html")
+      ->check(CLI::IsMember({"jaeger", "otlp", "perfetto", "csv", "html"}));
+  exported->add_option("-o,--output", what->output, "into this file, not standard output");
+  exported->parse_complete_callback([id, trace] {
+    if (id->empty() && trace->empty()) throw CLI::RequiredError("ID or --trace");
+  });
+  exported->footer(
+      R"(jaeger, otlp and csv are what import reads: into another database they give the same spans.
+perfetto is for https://ui.perfetto.dev, html a page that needs nothing else.
+
+Examples
+  spanring export 2193 -o 2193.html
+  spanring export 2193 --format otlp | curl -d @- -H 'Content-Type: application/json' \
+      http://localhost:4318/v1/traces)");
+}
+
+std::string IsLength(const std::string& text) {
+  return LengthMs(text) ? "" : "a length is a number and ms, s, m, h, d or w, as in 5s: " + text;
+}
+
+void AddFilters(CLI::App* app, ExecutionFilters* filters) {
+  app->add_option("--status", filters->statuses, "completed, failed, timeout, started; by comma")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"completed", "failed", "timeout", "started"}));
+  app->add_option("--job", filters->job, "of this job");
+  app->add_option("--model", filters->model, "with this model");
+  app->add_option("--region", filters->region, "in this region");
+  app->add_option("--service", filters->service, "in which this service took part");
+  app->add_option("--min-duration", filters->min_duration, "that took at least so long: 5s")
+      ->check(IsLength);
+}
+
+void AddLook(CLI::App* app, Arguments* arguments, Command* chosen) {
+  CLI::App* list =
+      AddCommand(app, "list", "The newest executions", chosen, [arguments](const Context& context) {
+        return List(context, arguments->filters, arguments->executions);
+      });
+  AddFilters(list, &arguments->filters);
+  list->add_option("--since", arguments->filters.since, "started since: 1h, 2d, or a time");
+  list->add_option("--limit", arguments->executions, "at most so many (20)")
+      ->check(CLI::Range(1, 10000));
+  CLI::App* tail =
+      AddCommand(app, "tail", "Executions as they finish; Ctrl-C ends it", chosen,
+                 [arguments](const Context& context) { return Tail(context, arguments->filters); });
+  AddFilters(tail, &arguments->filters);
+  tail->add_option("--since", arguments->filters.since,
+                   "also what has finished since: 10m, 1h, or a time");
+  CLI::App* top =
+      AddCommand(app, "top", "Operations by total time", chosen,
+                 [arguments](const Context& context) { return Top(context, arguments->top); });
+  top->add_option("--since", arguments->top.since, "of this time: 1h (the default), 2d, or a time");
+  top->add_option("--sort", arguments->top.sort, "time (the default), count, p95 or failures")
+      ->check(CLI::IsMember({"time", "count", "p95", "failures"}));
+  top->add_flag("--once", arguments->top.once, "once, not every 2 s, on a terminal too");
+  AddExport(app, arguments, chosen);
+}
+
+void AddCompletion(CLI::App* app, Arguments* arguments, Command* chosen) {
+  AddCommand(app, "completion", "Completion of the command line, for a shell", chosen,
+             [app, arguments](const Context&) -> absl::StatusOr<int> {
+               const absl::StatusOr<std::string> text = CompletionFor(arguments->shell, *app);
+               if (!text.ok()) return text.status();
+               std::fputs(text->c_str(), stdout);
+               return kExitOk;
+             })
+      ->add_option("SHELL", arguments->shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
 void AddCare(CLI::App* app, Arguments* arguments, Command* chosen) {
   AddImport(app, arguments, chosen);
   AddCommand(app, "health", "Sizes, counts, writers, drops by reason", chosen, Health);
@@ -263,8 +351,10 @@ int Run(int argc, char** argv) {
   AddGlobalOptions(&app, &context.options);
   AddQuestions(&app, &arguments, &chosen);
   AddDev(&app, &arguments, &chosen);
+  AddLook(&app, &arguments, &chosen);
   AddServe(&app, &arguments, &chosen);
   AddCare(&app, &arguments, &chosen);
+  AddCompletion(&app, &arguments, &chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -1,6 +1,7 @@
 #include "import/attributes.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -203,6 +204,48 @@ std::string Draft::FromAttributesOrEvents(const Json& own, std::initializer_list
   return "";
 }
 
+bool Draft::TakeExported() {
+  static constexpr std::array<std::string_view, 4> kStatuses = {"started", "completed", "failed",
+                                                                "timeout"};
+  static constexpr std::array<std::string_view, 7> kColumns = {
+      "execution_id", "job_id", "model_id", "region", "error.type", "error.message", "error"};
+  const std::string_view said = TextMember(attributes, "spanring.status");
+  const auto* const status = std::find(kStatuses.begin(), kStatuses.end(), said);
+  if (status == kStatuses.end()) return false;
+  span.status = *status;
+  const std::string added =
+      absl::StrCat(",", std::string(TextMember(attributes, "spanring.added")), ",");
+  Json columns = Json::object();
+  const auto take = [&](std::string_view column, const std::string& name) {
+    const auto found = attributes.find(name);
+    if (found == attributes.end()) return;
+    columns[std::string(column)] = std::move(*found);
+    attributes.erase(found);
+  };
+  for (const std::string_view column : kColumns) {
+    const std::string name(column);
+    if (absl::StrContains(added, absl::StrCat(",", name, ","))) take(column, name);
+    if (column != "error") take(column, absl::StrCat("spanring.", name));
+  }
+  const Json* ended = Member(attributes, "spanring.ended");
+  const bool open = ended != nullptr && (*ended == false || *ended == "false");
+  if (open || span.status == "started") span.duration_ns.reset();
+  span.context = TakeContext(&columns);
+  span.error_type = NameText(TextMember(columns, "error.type"));
+  span.error_message =
+      std::string(base::Truncate(TextMember(columns, "error.message"), kMostMessageBytes));
+  if (const std::string_view metadata = TextMember(attributes, "spanring.metadata");
+      Json::accept(metadata)) {
+    span.is_whole = true;
+    if (metadata != "null") span.metadata = metadata;
+    return true;
+  }
+  for (const char* name : {"spanring.status", "spanring.added", "spanring.ended"}) {
+    attributes.erase(name);
+  }
+  return true;
+}
+
 void Draft::Finish() {
   if (span.duration_ns && *span.duration_ns < 0) {
     // As RowEncoder has it.
@@ -210,6 +253,7 @@ void Draft::Finish() {
         -std::max(*span.duration_ns, std::numeric_limits<std::int64_t>::min() + 1);
     span.duration_ns = 0;
   }
+  if (TakeExported()) return FinishMetadata();
   failed = failed || IsTrue(Member(attributes, "error")) ||
            TextMember(attributes, "otel.status_code") == "ERROR";
   const std::initializer_list<const char*> kTypes = {"error.type", "exception.type", "error.kind"};
@@ -240,6 +284,11 @@ void Draft::Finish() {
     span.error_message = std::string(base::Truncate(message, kMostMessageBytes));
   }
   span.context = TakeContext(&attributes);
+  FinishMetadata();
+}
+
+void Draft::FinishMetadata() {
+  if (span.is_whole) return;
   if (!events.empty()) attributes["events"] = std::move(events);
   if (!links.empty()) attributes["links"] = std::move(links);
   if (!attributes.empty()) span.metadata = JsonText(attributes);
@@ -263,6 +312,7 @@ Resource Resource::From(std::string_view service, Json attributes) {
 
 void Resource::ApplyTo(Span* span) const {
   span->service = service;
+  if (span->is_whole) return;
   span->context.FillFrom(context);
   if (!attributes.empty()) AddMember(&span->metadata, "resource", attributes);
 }

@@ -51,6 +51,10 @@ struct Draft {
   void Finish();
 
  private:
+  // What spanring export wrote, where nothing has to be guessed: see trace_export_attributes.
+  // False: it did not.
+  bool TakeExported();
+  void FinishMetadata();
   std::string FromAttributesOrEvents(const Json& own, std::initializer_list<const char*> names,
                                      bool events_too) const;
 };

@@ -75,7 +75,8 @@ Resource ReadProcess(const Json& process) {
 
 // The first CHILD_OF in the span's own trace, else the first FOLLOWS_FROM there, is the parent:
 // model.Span.ParentSpanID() in Jaeger. The others are links.
-std::string ReadReferences(const Json& json, std::string_view trace, Json* links) {
+// `exact`: what only follows is no parent.
+std::string ReadReferences(const Json& json, std::string_view trace, bool exact, Json* links) {
   std::string_view child_of;
   std::string_view follows;
   const Json* references = Member(json, "references");
@@ -94,7 +95,7 @@ std::string ReadReferences(const Json& json, std::string_view trace, Json* links
     }
   }
   if (!child_of.empty()) return std::string(child_of);
-  if (!follows.empty()) return std::string(follows);
+  if (!follows.empty() && !exact) return std::string(follows);
   return std::string(TextMember(json, "parentSpanID"));
 }
 
@@ -158,7 +159,8 @@ class JaegerReader : public JsonWalker {
     ReadLogs(Member(json, "logs"), &draft.events);
     const std::string_view own_trace = TextMember(json, "traceID");
     const std::string_view trace = own_trace.empty() ? std::string_view(trace_id_) : own_trace;
-    const std::string parent = ReadReferences(json, trace, &draft.links);
+    const bool exact = draft.attributes.contains("spanring.status");
+    const std::string parent = ReadReferences(json, trace, exact, &draft.links);
     draft.SetIds(trace, TextMember(json, "spanID"), parent);
     if (draft.refusal.empty()) draft.SetStart(Member(json, "startTime"), kUs, "startTime");
     if (draft.refusal.empty()) draft.SetDuration(Member(json, "duration"), kUs, "duration");

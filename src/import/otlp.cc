@@ -232,6 +232,7 @@ class OtlpReader : public JsonWalker {
 
   void ApplyScope() {
     for (std::size_t i = first_of_scope_; i < waiting_.size() && !scope_.empty(); ++i) {
+      if (waiting_[i].is_whole) continue;
       AddMember(&waiting_[i].metadata, "scope", scope_);
     }
     first_of_scope_ = waiting_.size();

@@ -50,7 +50,8 @@ struct Span {
   std::string_view status = "completed";
   std::string error_type;
   std::string error_message;
-  std::string metadata;  // The text of a JSON object, or "".
+  std::string metadata;   // The text of a JSON object, or "".
+  bool is_whole = false;  // Its metadata have all of it: nothing is added from around it.
 };
 
 // Adds a member to the text of a JSON object; `value` is JSON.

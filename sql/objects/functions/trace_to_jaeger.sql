@@ -78,18 +78,19 @@ BEGIN
                                 THEN greatest(trace_unix_us(now()) - trace_unix_us(started_at), 0)
                             ELSE coalesce(duration_ns, 0) / 1000
                         END,
-                        'tags', trace_jaeger_tags(
-                            attributes - ARRAY['events', 'links', 'resource']
-                            || jsonb_strip_nulls(jsonb_build_object(
-                                'execution_id', execution_id, 'job_id', job_id,
-                                'model_id', model_id, 'region', region,
-                                'spanring.status', nullif(status, 'completed'),
-                                'error', CASE WHEN status IN ('failed', 'timeout') THEN true END,
-                                'error.type', error_type, 'error.message', error_message))),
+                        'tags', trace_jaeger_tags(trace_export_attributes(
+                            'jaeger', status, status <> 'started' AND duration_ns IS NOT NULL,
+                            status = 'started' OR is_orphan, execution_id, job_id, model_id, region,
+                            error_type, error_message, metadata)),
                         'logs', coalesce((
                             SELECT jsonb_agg(jsonb_build_object(
                                 'timestamp', coalesce(
-                                    (event.value ->> 'time_unix_nano')::numeric::bigint / 1000,
+                                    CASE WHEN jsonb_typeof(event.value -> 'time_unix_nano') = 'number'
+                                        THEN trunc(
+                                            least(greatest(
+                                                (event.value ->> 'time_unix_nano')::numeric,
+                                                -9e18), 9e18) / 1000)::bigint
+                                    END,
                                     trace_unix_us(started_at)),
                                 'fields', trace_jaeger_tags(
                                     coalesce(event.value -> 'attributes', '{}')
