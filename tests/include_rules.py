@@ -11,7 +11,7 @@ import re
 import sys
 
 LIBRARY = ["base", "platform", "ring", "flush", "pg", "recovery", "runtime"]
-PROGRAMS = ["schema", "dev", "import", "answers", "http", "serve", "cli"]
+PROGRAMS = ["schema", "dev", "import", "answers", "http", "serve", "mcp", "cli"]
 FOR_PROGRAMS = {"base/utf8.h", "pg/client.h", "pg/handles.h", "recovery/recover.h"}
 FOR_IMPORT = {"flush/journal.h", "flush/span_row.h", "pg/batch_sender.h", "pg/session.h",
               "pg/wake.h"}

@@ -13,7 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "answers/reader.h"
 #include "cli/commands.h"
+#include "cli/query_login.h"
 #include "http/server.h"
+#include "mcp/protocol.h"
+#include "mcp/transports.h"
 #include "serve/service.h"
 
 namespace spanring::cli {
@@ -46,15 +49,6 @@ bool IsLoopback(const std::string& address) {
   return absl::StartsWith(address, "127.") || address == "::1";
 }
 
-// The rights of spanring_reader, where the login may take them, and a word where it has more.
-absl::StatusOr<bool> MayBeReader(const Session& session) {
-  const absl::StatusOr<pg::Result> result = session.Query(
-      "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'spanring_reader'"
-      " AND pg_has_role(current_user, oid, 'MEMBER'))");
-  if (!result.ok()) return result.status();
-  return pg::Cell(result->get(), 0, 0) == "t";
-}
-
 }  // namespace
 
 absl::StatusOr<int> Serve(const Context& context, const ServeArguments& arguments) {
@@ -83,9 +77,18 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
   http::Server* serving = nullptr;
   std::vector<std::string> hosts = arguments.hosts;
   for (std::string& host : hosts) absl::AsciiStrToLower(&host);
+  QueryLogin query_login(context, arguments.query_database);
+  const mcp::Protocol protocol(
+      {.reader = [&reader]() -> absl::StatusOr<answers::Reader*> { return &reader; },
+       .query_conninfo = [&query_login] { return query_login.Conninfo(); }},
+      SPANRING_VERSION);
   serve::Service service(
-      &reader, {.version = SPANRING_VERSION, .token = *token, .hosts = hosts, .counts = [&serving] {
-                  return serving->counts();
+      &reader, {.version = SPANRING_VERSION,
+                .token = *token,
+                .hosts = hosts,
+                .counts = [&serving] { return serving->counts(); },
+                .mcp = [&](const http::Request& request) {
+                  return mcp::AnswerHttp(protocol, request, hosts);
                 }});
   absl::StatusOr<std::unique_ptr<http::Server>> server = http::Server::Start(
       {.address = arguments.address, .port = arguments.port},

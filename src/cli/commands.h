@@ -76,9 +76,13 @@ struct ServeArguments {
   std::uint16_t port = 8126;
   std::vector<std::string> hosts;
   std::string token_file;
+  std::string query_database;
 };
 // The web page and its APIs, until SIGINT or SIGTERM.
 [[nodiscard]] absl::StatusOr<int> Serve(const Context& context, const ServeArguments& arguments);
+// The Model Context Protocol on standard input and output, until the input ends. `query_database`
+// is how query_traces connects; "": see QueryLogin.
+[[nodiscard]] absl::StatusOr<int> Mcp(const Context& context, const std::string& query_database);
 [[nodiscard]] absl::StatusOr<int> Doctor(const Context& context);
 [[nodiscard]] absl::StatusOr<int> Demo(const Context& context, const std::string& runner);
 

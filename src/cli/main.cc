@@ -32,7 +32,8 @@ Ask
 Look
   list, tail              executions: the newest; live, as they finish
   top                     operations by total time, live
-  serve                   web page and APIs on http://127.0.0.1:8126
+  serve                   web page and APIs on http://127.0.0.1:8126, MCP at /mcp
+  mcp                     answers for language models, on standard input and output
   export ID               as Jaeger, OTLP, Perfetto, CSV, or one HTML page
 Look after
   health                  sizes, counts, writers, drops by reason
@@ -197,6 +198,15 @@ void AddServe(CLI::App* app, Arguments* arguments, Command* chosen) {
   serve->add_option("--host", arguments->serve.hosts, "names by which it may be called too");
   serve->add_option("--token-file", arguments->serve.token_file,
                     "requests must bring the token in it; SPANRING_SERVE_TOKEN does the same");
+  CLI::App* mcp = AddCommand(app, "mcp", "The Model Context Protocol on standard input and output",
+                             chosen, [arguments](const Context& context) {
+                               return Mcp(context, arguments->serve.query_database);
+                             });
+  for (CLI::App* command : {serve, mcp}) {
+    command->add_option("--query-database", arguments->serve.query_database,
+                        "query_traces connects with this: a login with the rights of "
+                        "spanring_reader only; SPANRING_QUERY_DATABASE does the same");
+  }
 }
 
 void AddExport(CLI::App* app, Arguments* arguments, Command* chosen) {

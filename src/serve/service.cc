@@ -129,6 +129,7 @@ http::Response Service::Answer(const http::Request& request) {
 
 http::Response Service::Route(const http::Request& request) {
   const std::string_view path = request.path;
+  if (path == "/mcp" && options_.mcp) return options_.mcp(request);
   if (request.method != "GET") {
     http::Response response = http::ErrorResponse(405, "only GET and HEAD here");
     response.headers.emplace_back("Allow", "GET, HEAD");
