@@ -82,14 +82,14 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
       {.reader = [&reader]() -> absl::StatusOr<answers::Reader*> { return &reader; },
        .query_conninfo = [&query_login] { return query_login.Conninfo(); }},
       SPANRING_VERSION);
-  serve::Service service(
-      &reader, {.version = SPANRING_VERSION,
-                .token = *token,
-                .hosts = hosts,
-                .counts = [&serving] { return serving->counts(); },
-                .mcp = [&](const http::Request& request) {
-                  return mcp::AnswerHttp(protocol, request, hosts);
-                }});
+  serve::Service service(&reader, {.version = SPANRING_VERSION,
+                                   .token = *token,
+                                   .hosts = hosts,
+                                   .counts = [&serving] { return serving->counts(); },
+                                   .mcp =
+                                       [&](const http::Request& request) {
+                                         return mcp::AnswerHttp(protocol, request, hosts);
+                                       }});
   absl::StatusOr<std::unique_ptr<http::Server>> server = http::Server::Start(
       {.address = arguments.address, .port = arguments.port},
       [&service](const http::Request& request) { return service.Answer(request); });

@@ -23,7 +23,7 @@ struct ServiceOptions {
   std::string version;
   std::string token;               // "" = none asked for
   std::vector<std::string> hosts;  // names by which it may be called, beside those of this machine
-  std::function<http::ServerCounts()> counts;  // of the server, for /metrics
+  std::function<http::ServerCounts()> counts;                         // of the server, for /metrics
   std::function<http::Response(const http::Request&)> mcp = nullptr;  // all of /mcp, if it is there
 };
 
