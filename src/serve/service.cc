@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "pg/client.h"
+#include "serve/page.h"
 
 namespace spanring::serve {
 namespace {
@@ -112,7 +113,9 @@ int Service::Refused(const http::Request& request) const {
 http::Response Service::Answer(const http::Request& request) {
   http::Response response;
   // Whether it lives is no secret.
-  const int refused = request.path == "/healthz" ? 0 : Refused(request);
+  int refused = request.path == "/healthz" ? 0 : Refused(request);
+  // Nor is the page, which must be there to ask for the token.
+  if (refused == 401 && IsPagePath(request.path)) refused = 0;
   if (refused == 401) {
     response =
         http::ErrorResponse(401, "the token is missing or wrong: Authorization: Bearer TOKEN");
@@ -150,6 +153,10 @@ http::Response Service::Route(const http::Request& request) {
   } else if (path.starts_with("/api/")) {
     response = Reply(JaegerAnswer(reader_, request), "application/json");
     if (response.status != 200) response = JaegerFailure(std::move(response));
+  } else if (IsPagePath(path)) {
+    response = PageAnswer(path);
+    // Kept for ever, there is nothing to ask again.
+    if (!response.headers.empty()) return response;
   }
   if (response.status == 200) AddTag(request, &response);
   return response;

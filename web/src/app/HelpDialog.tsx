@@ -1,0 +1,44 @@
+import { useEffect, useRef } from "preact/hooks";
+
+const KEYS: [string, string][] = [
+  ["/", "search in this view"],
+  ["Enter", "in lists: open; in the waterfall: details of the span; in its search: the next hit"],
+  ["Esc", "close details, leave a box"],
+  ["↑ ↓ Home End Page↑ Page↓", "move through rows"],
+  ["→ ←", "in the waterfall: unfold, fold, go to the parent"],
+  ["Shift ← →", "in the waterfall: move along the time axis"],
+  ["+ − 0", "in the waterfall: zoom in, out, all of it"],
+  ["Ctrl + wheel, drag", "zoom at the pointer, move along; dragging on the axis, or on the strip above it, zooms into what was marked"],
+  ["?", "this help"],
+];
+
+const MARKS: [string, string][] = [
+  ["bar", "a span, in its service's colour; the name stands beside it"],
+  ["dark line below", "critical path: what the execution waited for"],
+  ["hatched", "a gap between services that no span covers"],
+  ["!", "an anomaly; its reason stands beside the bar and in the details"],
+  ["✕ ◷", "failed, timed out"],
+  ["dashed end", "still open, grows"],
+];
+
+export function HelpDialog({ onClose }: { onClose: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} onClose={onClose} aria-labelledby="help-title">
+      <h2 id="help-title">Keys and marks</h2>
+      <dl class="help">
+        {[...KEYS, ...MARKS].map(([what, meaning]) => (
+          <div key={what}>
+            <dt>{what}</dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+      <p>Times are UTC.</p>
+      <form method="dialog">
+        <button type="submit">Close</button>
+      </form>
+    </dialog>
+  );
+}

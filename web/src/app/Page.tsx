@@ -1,0 +1,128 @@
+// What is around every view: navigation, theme, the token's prompt, help.
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { CompareView } from "../compare/CompareView";
+import { ExecutionView } from "../execution/ExecutionView";
+import { ExecutionsView } from "../executions/ExecutionsView";
+import { HealthView } from "../health/HealthView";
+import { OperationsView } from "../operations/OperationsView";
+import { HelpDialog } from "./HelpDialog";
+import { isTyping, useKeys } from "./keys";
+import { Link, navigate, useLocation } from "./router";
+import { type Theme, applyTheme, currentTheme } from "./theme";
+import { listenUnauthorized } from "./token";
+import { TokenPrompt } from "./TokenPrompt";
+
+function viewOf(path: string[]): { title: string; view: ComponentChildren } {
+  const [first, id, what, other] = path;
+  if (first === undefined || (first === "executions" && path.length === 1)) {
+    return { title: "Executions", view: <ExecutionsView /> };
+  }
+  if (first === "executions" && id !== undefined && path.length === 2) {
+    return { title: `Execution ${id}`, view: <ExecutionView key={id} id={id} /> };
+  }
+  if (first === "executions" && id !== undefined && what === "compare" && other !== undefined && path.length === 4) {
+    return { title: `${id} and ${other}`, view: <CompareView key={`${id}/${other}`} a={id} b={other} /> };
+  }
+  if (first === "operations" && path.length === 1) return { title: "Operations", view: <OperationsView /> };
+  if (first === "health" && path.length === 1) return { title: "Health", view: <HealthView /> };
+  return { title: "No such page", view: <h1>There is no such page</h1> };
+}
+
+function JumpToExecution() {
+  const [id, setId] = useState("");
+  const open = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (id.trim() === "") return;
+    navigate(`/executions/${encodeURIComponent(id.trim())}`);
+    setId("");
+  };
+  return (
+    <form class="jump" role="search" onSubmit={open}>
+      <input
+        aria-label="Open the execution with this id"
+        placeholder="execution id"
+        inputMode="numeric"
+        value={id}
+        onInput={(event) => setId(event.currentTarget.value)}
+      />
+      <button type="submit">Open</button>
+    </form>
+  );
+}
+
+export function Page() {
+  const { path } = useLocation();
+  const [theme, setTheme] = useState<Theme>(currentTheme);
+  const [help, setHelp] = useState(false);
+  const [refusal, setRefusal] = useState<string | null>(null);
+  // Counted up when a token was given: every view asks again.
+  const [attempt, setAttempt] = useState(0);
+  const main = useRef<HTMLElement>(null);
+  const { title, view } = viewOf(path);
+  const section = path[0] ?? "executions";
+
+  useEffect(() => listenUnauthorized(setRefusal), []);
+  useEffect(() => {
+    document.title = `${title} · Spanring`;
+  }, [title]);
+  // A new view starts at its top, for the eye as for a screen reader.
+  const shown = useRef(title);
+  useEffect(() => {
+    if (shown.current === title) return;
+    shown.current = title;
+    window.scrollTo(0, 0);
+    main.current?.focus({ preventScroll: true });
+  }, [title]);
+
+  useKeys((event) => {
+    if (event.key === "?" && !isTyping(event)) {
+      setHelp(true);
+    } else if (event.key === "/" && !isTyping(event)) {
+      // The view's own search, else the box that opens an execution.
+      const box =
+        document.querySelector<HTMLInputElement>("input[type=search]") ??
+        document.querySelector<HTMLInputElement>(".jump input");
+      box?.focus();
+      box?.select();
+      event.preventDefault();
+    } else if (event.key === "Escape" && isTyping(event)) {
+      (event.target as HTMLElement).blur();
+    }
+  });
+
+  const turn = () => {
+    const next = theme === "dark" ? "light" : "dark";
+    applyTheme(next, true);
+    setTheme(next);
+  };
+
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>
+        Skip to content
+      </a>
+      <header class="top">
+        <Link href="/executions" class="brand">Spanring</Link>
+        <nav aria-label="Views">
+          <Link href="/executions" current={section === "executions"}>Executions</Link>
+          <Link href="/operations" current={section === "operations"}>Operations</Link>
+          <Link href="/health" current={section === "health"}>Health</Link>
+        </nav>
+        <JumpToExecution />
+        <button type="button" onClick={turn} aria-label={`Use ${theme === "dark" ? "light" : "dark"} colours`} title="Light or dark">
+          {theme === "dark" ? "☀" : "☾"}
+        </button>
+        <button type="button" onClick={() => setHelp(true)} aria-label="Help: keys and marks" title="Help (?)">?</button>
+      </header>
+      <main id="main" tabIndex={-1} ref={main}>
+        {refusal === null ? (
+          <div key={attempt}>{view}</div>
+        ) : (
+          <TokenPrompt message={refusal} onGiven={() => { setRefusal(null); setAttempt(attempt + 1); }} />
+        )}
+      </main>
+      {help && <HelpDialog onClose={() => setHelp(false)} />}
+    </>
+  );
+}

@@ -1,0 +1,299 @@
+// The page in a browser, over what `spanring demo` left: every view opens, says what it should, logs no
+// error, and has nothing that axe finds against it, wide and narrow, light and dark.
+//
+// Usage: page_test.mjs PROGRAM [SCREENSHOTS]
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { largeTrace } from "./large_trace.mjs";
+import { serve } from "./serving.mjs";
+
+const [program, screenshots] = process.argv.slice(2);
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const TOKEN = "0123456789abcdef-of-the-test";
+const VIEWS = ["/executions", "/executions/2193", "/executions/2193/compare/2195", "/operations", "/health", "/nowhere"];
+const LOOKS = [
+  { width: 1280, colorScheme: "light" },
+  { width: 1280, colorScheme: "dark" },
+  { width: 400, colorScheme: "light" },
+  { width: 400, colorScheme: "dark" },
+];
+
+let browser;
+let server;
+before(async () => {
+  server = await serve(program);
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+  if (screenshots) mkdirSync(screenshots, { recursive: true });
+});
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+async function open(path, { width = 1280, colorScheme = "light", url = server.url } = {}) {
+  // bypassCSP would hide what the policy forbids: axe is put in by the debugger instead.
+  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+  const errors = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") errors.push(message.text());
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(url + path);
+  await page.waitForSelector("h1");
+  await page.waitForLoadState("networkidle");
+  return { page, errors };
+}
+
+// What the page shows when the API answers with a trace that the demo does not have.
+async function openLarge() {
+  const opened = await open("/operations");
+  const { page } = opened;
+  page.on("dialog", () => opened.errors.push("a dialog opened"));
+  await page.route("**/api/v1/executions/2193/trace", (route) => route.fulfill({ json: largeTrace() }));
+  await page.goto(`${server.url}/executions/2193`);
+  await page.waitForSelector(".row.span");
+  await page.waitForLoadState("networkidle");
+  return opened;
+}
+
+async function violations(page) {
+  await page.evaluate(readFileSync(axe, "utf8"));
+  const { violations: found } = await page.evaluate(() => window.axe.run());
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+}
+
+for (const path of VIEWS) {
+  for (const look of LOOKS) {
+    test(`${path} at ${look.width} px, ${look.colorScheme}`, async () => {
+      const { page, errors } = await open(path, look);
+      if (screenshots) {
+        const name = `${path.slice(1).replaceAll("/", "-")}-${look.width}-${look.colorScheme}.png`;
+        await page.screenshot({ path: `${screenshots}/${name}`, fullPage: true });
+      }
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(errors, []);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      assert.ok(overflow <= 0, `${overflow} px wider than the window`);
+      await page.close();
+    });
+  }
+}
+
+test("why execution 2193 timed out stands first, and leads to its spans", async () => {
+  const { page } = await open("/executions/2193");
+  assert.match(await page.textContent(".cause"), /NETWORK_TIMEOUT.*router -> runner.*156\.3 s of 238\.9 s/s);
+  const order = await page.evaluate(() => {
+    const cause = document.querySelector(".cause");
+    return cause.compareDocumentPosition(document.querySelector(".waterfall")) & Node.DOCUMENT_POSITION_FOLLOWING;
+  });
+  assert.ok(order, "the cause stands before the waterfall");
+  await page.click(".cause .span-links button");
+  assert.equal(await page.textContent("#span-title"), "router.inference_request");
+  assert.match(page.url(), /span=[0-9a-f]{16}$/);
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("#span-title", { state: "detached" });
+  assert.match(await page.textContent(".row.gap"), /gap router → runner/);
+  await page.close();
+});
+
+test("the waterfall is moved through by keys", async () => {
+  const { page } = await open("/executions/2193");
+  await page.focus("[role=treegrid]");
+  const active = () => page.textContent(".row.active .operation");
+  for (let i = 0; i < 2; i += 1) await page.keyboard.press("ArrowDown");
+  assert.equal(await active(), "router.inference_request");
+  const rows = await page.locator(".row.span").count();
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForFunction((before) => document.querySelectorAll(".row.span").length < before, rows);
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await active(), "runner.hybrid_router_call");
+  await page.keyboard.press("+");
+  assert.equal(await page.isDisabled("button[title='All of it (0)']"), false);
+  await page.keyboard.press("0");
+  assert.equal(await page.isDisabled("button[title='All of it (0)']"), true);
+  await page.keyboard.press("Enter");
+  assert.equal(await page.textContent("#span-title"), "runner.hybrid_router_call");
+  await page.close();
+});
+
+test("the search of the waterfall finds and unfolds", async () => {
+  const { page } = await open("/executions/2193");
+  await page.keyboard.press("/");
+  await page.keyboard.type("modal.inf");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.textContent(".tools [role=status]"), "1 hit");
+  assert.equal(await page.textContent(".row.active .operation"), "modal.inference");
+  await page.close();
+});
+
+test("the time axis is zoomed and moved by wheel, by dragging on it, and by dragging the rows", async () => {
+  const { page } = await open("/executions/2193");
+  const width = () => page.evaluate(() => document.querySelector(".row.span .bar-span").getBoundingClientRect().width);
+  const all = page.locator("button[title='All of it (0)']");
+  const axis = await page.locator(".axis").boundingBox();
+  const row = await page.locator(".row.span .time-cell").nth(4).boundingBox();
+  const before = await width();
+  await page.mouse.move(axis.x + axis.width / 4, row.y + 8);
+  await page.keyboard.down("Control");
+  await page.mouse.wheel(0, -100);
+  await page.keyboard.up("Control");
+  await page.waitForFunction(() => !document.querySelector("button[title='All of it (0)']").disabled);
+  await all.click();
+  const drag = async (y, from, to) => {
+    await page.mouse.move(axis.x + axis.width * from, y);
+    await page.mouse.down();
+    await page.mouse.move(axis.x + axis.width * to, y, { steps: 5 });
+    await page.mouse.up();
+  };
+  const firstTick = () => page.textContent(".tick");
+  await drag(axis.y + 10, 0.5, 0.75);
+  await page.waitForFunction(() => !document.querySelector("button[title='All of it (0)']").disabled);
+  const marked = await firstTick();
+  await drag(row.y + 8, 0.2, 0.8);
+  await page.waitForFunction((old) => document.querySelector(".tick").textContent !== old, marked);
+  assert.equal(await page.locator("#span-title").count(), 0, "a drag is no click");
+  await all.click();
+  assert.equal(await width(), before);
+  await page.close();
+});
+
+test("ten thousand spans: few rows exist, frames stay short, texts stay texts, drops are said", async (t) => {
+  const { page, errors } = await openLarge();
+  assert.match(await page.textContent(".warning"), /1,234 spans were dropped.*ring_full 1,234/s);
+  const frames = await page.evaluate(
+    () =>
+      new Promise((done) => {
+        const grid = document.querySelector("[role=treegrid]");
+        const times = [];
+        let last = performance.now();
+        const frame = (now) => {
+          times.push(now - last);
+          last = now;
+          grid.scrollTop += 120;
+          if (times.length < 200) requestAnimationFrame(frame);
+          else done(times.slice(1).sort((a, b) => a - b));
+        };
+        requestAnimationFrame(frame);
+      }),
+  );
+  const at = (share) => frames[Math.floor(frames.length * share)];
+  t.diagnostic(`frame times while scrolling, ms: median ${at(0.5).toFixed(1)}, p95 ${at(0.95).toFixed(1)}, longest ${at(0.999).toFixed(1)}`);
+  assert.ok(at(0.5) < 25, `a median frame of ${at(0.5)} ms`);
+  assert.ok((await page.locator(".row").count()) < 100);
+  assert.equal(await page.getAttribute("[role=treegrid]", "aria-rowcount"), "10001");
+
+  await page.keyboard.press("/");
+  await page.keyboard.type("onerror");
+  await page.keyboard.press("Enter");
+  await page.focus("[role=treegrid]");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.textContent("#span-title"), "<img src=x onerror=alert(1)>");
+  assert.equal(await page.locator("main img").count(), 0);
+  assert.deepEqual(await violations(page), []);
+
+  const strip = await page.locator(".overview").boundingBox();
+  await page.mouse.move(strip.x + strip.width * 0.25, strip.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(strip.x + strip.width * 0.5, strip.y + 20, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForFunction(() => !document.querySelector("button[title='All of it (0)']").disabled);
+
+  await page.click("text=Skew-adjusted");
+  assert.match(page.url(), /times=adjusted/);
+  await page.click("text=Fold");
+  await page.waitForFunction(() => document.querySelector("[role=treegrid]").getAttribute("aria-rowcount") === "101");
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+test("the list asks again every 5 s, and not while it is paused", async () => {
+  const { page } = await open("/executions");
+  let asked = 0;
+  page.on("request", (request) => {
+    if (request.url().includes("/api/v1/executions")) asked += 1;
+  });
+  await page.waitForTimeout(5500);
+  assert.equal(asked, 1);
+  await page.click("text=Live, every 5 s");
+  await page.waitForTimeout(5500);
+  assert.equal(asked, 1);
+  await page.close();
+});
+
+test("failed only is one click, stands in the address, and can be undone", async () => {
+  const { page } = await open("/executions");
+  await page.click("text=Failed only");
+  await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].every((row) => row.classList.contains("bad")));
+  assert.match(page.url(), /status=failed%2Ctimeout/);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector("tbody tr:not(.bad)") !== null);
+  await page.close();
+});
+
+test("older pages hold other executions", async () => {
+  const { page } = await open("/executions?min_duration_ms=1");
+  const first = await page.textContent("tbody th");
+  if (await page.locator("text=Older").count()) {
+    await page.click("text=Older");
+    await page.waitForFunction((before) => document.querySelector("tbody th")?.textContent !== before, first);
+    assert.match(page.url(), /before_id=/);
+  }
+  await page.close();
+});
+
+test("what the API refuses is said in its words", async () => {
+  const { page } = await open("/executions?from=nonsense");
+  assert.match(await page.textContent("[role=alert]"), /invalid input syntax for type timestamp/);
+  await page.goto(`${server.url}/executions/99`);
+  assert.match(await page.textContent("[role=alert]"), /no spans of execution 99/);
+  await page.close();
+});
+
+test("help opens by its key and closes", async () => {
+  const { page } = await open("/executions");
+  await page.keyboard.press("?");
+  await page.waitForSelector("dialog[open]");
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  await page.close();
+});
+
+test("with a token the page loads, asks for it, and keeps it for the tab", async () => {
+  const guarded = await serve(program, { SPANRING_SERVE_TOKEN: TOKEN });
+  try {
+    const { page } = await open("/executions/2193", { url: guarded.url });
+    await page.waitForSelector("input[type=password]");
+    assert.deepEqual(await violations(page), []);
+    await page.fill("input[type=password]", "a wrong one, of some length");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=That token was refused");
+    await page.fill("input[type=password]", TOKEN);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".cause");
+    await page.reload();
+    await page.waitForSelector(".cause");
+    assert.equal((await fetch(`${guarded.url}/api/v1/health`)).status, 401);
+    assert.equal((await fetch(`${guarded.url}/metrics`)).status, 401);
+    await page.close();
+  } finally {
+    guarded.stop();
+  }
+});
+
+test("assets are kept for ever, the page is not, and nothing else is there", async () => {
+  const index = await fetch(`${server.url}/executions/2193`);
+  assert.equal(index.headers.get("cache-control"), "no-cache");
+  const script = (await index.text()).match(/\/assets\/page\.[0-9a-f]+\.js/)[0];
+  const asset = await fetch(server.url + script);
+  assert.equal(asset.headers.get("cache-control"), "public, max-age=31536000, immutable");
+  assert.equal(asset.headers.get("content-type"), "text/javascript; charset=utf-8");
+  for (const path of ["/assets/", "/assets", "/assets/page.js", "/index.html", "/..%2fetc/passwd"]) {
+    assert.equal((await fetch(server.url + path)).status, 404, path);
+  }
+  assert.equal((await fetch(`${server.url}/api/nothing`)).status, 404);
+});
