@@ -93,7 +93,7 @@ BEGIN
             ('x' || left(v_id, 8) || substr(v_id, 10, 4))::bit(48)::bigint / 1000.0) - c_margin;
         v_until := v_since + c_margin + c_more;
     END IF;
-    v_traces := coalesce(v_traces, ARRAY[p_trace_id]);
+    v_traces := coalesce(v_traces, array_remove(ARRAY[p_trace_id], NULL));
     v_since := coalesce(v_since, '-infinity');
     v_until := coalesce(v_until, 'infinity');
 
@@ -107,7 +107,7 @@ BEGIN
                      completed_at, duration_ms, status, job_id, execution_id, model_id, region,
                      metadata, error_message, duration_ns, error_type, created_at
                  )::trace_waterfall),
-                 array_agg(DISTINCT trace_id),
+                 array_agg(DISTINCT trace_id) FILTER (WHERE trace_id <> ALL ($2)),
                  count(*) FILTER (WHERE execution_id = $1),
                  bool_or(
                      (duration_ns >= 0 AND duration_ms >= 0) IS NOT TRUE
@@ -118,7 +118,8 @@ BEGIN
             v_source, v_since, v_until)
         INTO v_spans, v_found, v_own, v_is_partial
         USING CASE WHEN p_trace_id IS NULL THEN p_execution_id END, v_traces;
-        IF NOT v_found <@ v_traces THEN
+        -- Traces of it that were not known.
+        IF v_found IS NOT NULL THEN
             v_traces := v_traces || v_found;
             CONTINUE;
         END IF;
