@@ -2,8 +2,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -388,7 +390,11 @@ int Run(int argc, char** argv) {
   context.progress = isatty(STDERR_FILENO) == 1;
   setenv("PGCONNECT_TIMEOUT", "10", /*replace=*/0);
   const absl::StatusOr<int> code = chosen(context);
-  if (code.ok()) return std::fflush(stdout) == 0 ? *code : kExitBadAnswer;
+  if (code.ok() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return *code;
+  if (code.ok()) {
+    PrintNote(absl::StrCat("cannot write to standard output: ", std::strerror(errno)));
+    return kExitBadAnswer;
+  }
   PrintNote(std::string(code.status().message()));
   return ExitCodeOf(code.status());
 }

@@ -1,5 +1,4 @@
-// list, tail, top, export, completion and the manual as a user meets them, against a real
-// PostgreSQL.
+// list, tail, top and export as a user meets them, against a real PostgreSQL.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -417,86 +416,6 @@ TEST_F(Look, AReaderMaySeeAllOfIt) {
 }
 
 // --- The manual and the completion know what the program knows ---
-
-// The commands as the help has them, "" and "migrate down" among them, with their options.
-void Collect(const std::string& path, std::vector<std::pair<std::string, std::string>>* helps) {
-  std::vector<std::string> arguments = absl::StrSplit(path, ' ', absl::SkipEmpty());
-  arguments.emplace_back("--help");
-  const std::string help = RunProgram(arguments, {}).out;
-  helps->emplace_back(path, help);
-  const auto at = help.find("\nSubcommands:\n");
-  if (at == std::string::npos) return;
-  for (const auto& line : absl::StrSplit(help.substr(at + 14), '\n')) {
-    const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    if (words.empty() || line[0] != ' ' || line[2] == ' ') continue;
-    Collect(absl::StrCat(path, path.empty() ? "" : " ", words[0]), helps);
-  }
-}
-
-std::set<std::string> OptionsIn(const std::string& help) {
-  std::set<std::string> options;
-  static const std::regex kOption("(^|[ ,\n])(--[a-z][a-z-]*)");
-  for (std::sregex_iterator it(help.begin(), help.end(), kOption), end; it != end; ++it) {
-    options.insert((*it)[2].str());
-  }
-  return options;
-}
-
-// What bash would propose behind these words.
-std::vector<std::string> Proposed(const std::string& script, const std::string& words) {
-  const std::string command = absl::StrCat(
-      "bash -c 'source ", script, "; COMP_WORDS=(", words,
-      "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _spanring; printf \"%s\\n\" \"${COMPREPLY[@]}\"'");
-  std::string out;
-  FILE* pipe = popen(command.c_str(), "r");
-  char text[4096];
-  while (pipe != nullptr && fgets(text, sizeof(text), pipe) != nullptr) out += text;
-  EXPECT_EQ(pclose(pipe), 0) << command;
-  return absl::StrSplit(out, '\n', absl::SkipEmpty());
-}
-
-TEST(Manual, NamesEveryCommandAndOptionThatHelpKnows) {
-  const std::string manual =
-      std::regex_replace(Contents(getenv("SPANRING_MANUAL")), std::regex("\\\\-"), "-");
-  ASSERT_NE(manual, "");
-  // The commands that completion, made of the parser itself, knows.
-  std::vector<std::pair<std::string, std::string>> helps;
-  const std::string fish = RunProgram({"completion", "fish"}, {}).out;
-  std::set<std::string> commands;
-  static const std::regex kCommand("-n '__spanring_no_command' -a ([a-z-]+)");
-  for (std::sregex_iterator it(fish.begin(), fish.end(), kCommand), end; it != end; ++it) {
-    commands.insert((*it)[1].str());
-  }
-  EXPECT_GT(commands.size(), 20U) << fish;
-  for (const std::string& command : commands) Collect(command, &helps);
-  helps.emplace_back("", RunProgram({"--help"}, {}).out);
-  for (const auto& [path, help] : helps) {
-    if (!path.empty()) {
-      EXPECT_TRUE(std::regex_search(manual, std::regex("\n\\.B[IR]? \"?" + path + "[ \n\"]")))
-          << path;
-    }
-    for (const std::string& option : OptionsIn(help)) {
-      EXPECT_TRUE(StrContains(manual, option)) << path << " " << option;
-    }
-  }
-}
-
-TEST(Completion, BashProposesWhatTheParserTakes) {
-  std::string folder = (std::filesystem::temp_directory_path() / "spanring-comp-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const std::string script = folder + "/spanring.bash";
-  std::ofstream(script) << RunProgram({"completion", "bash"}, {}).out;
-  using Words = std::vector<std::string>;
-  EXPECT_EQ(Proposed(script, "spanring exp"), Words{"export"});
-  EXPECT_EQ(Proposed(script, "spanring export 1 --format j"), Words{"jaeger"});
-  EXPECT_EQ(Proposed(script, "spanring --color \"\""), (Words{"auto", "always", "never"}));
-  EXPECT_EQ(Proposed(script, "spanring -d list migrate do"), Words{"down"});
-  EXPECT_EQ(Proposed(script, "spanring migrate down --drop"), Words{"--drop-data"});
-  EXPECT_EQ(Proposed(script, "spanring top --sort p"), Words{"p95"});
-  EXPECT_EQ(Proposed(script, "spanring completion f"), Words{"fish"});
-  EXPECT_EQ(Proposed(script, "spanring import " + folder + "/span"), Words{script});
-  std::filesystem::remove_all(folder);
-}
 
 }  // namespace
 }  // namespace spanring::cli
