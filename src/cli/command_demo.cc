@@ -82,6 +82,7 @@ void PrintCosts(const Context& context, const RunnerReport& report, std::int64_t
 void PrintHowToGoOn(const Context& context, const RunnerReport& report) {
   Section(context, "How to go on");
   const std::string database = absl::StrCat(" -d ", kDatabase);
+  Print(absl::StrCat("  ", context.Copyable("serve"), database, "    # in a browser"));
   Print(absl::StrCat("  ", context.Copyable("dev psql"), database));
   std::size_t shown = 0;
   for (const std::int64_t id : report.failed_executions) {
