@@ -55,9 +55,8 @@ void Ask(std::uint16_t port, const Crowd& crowd, std::uint64_t seed, Clock::time
 nlohmann::ordered_json ServeCrowd(const std::string& conninfo, const Crowd& crowd) {
   answers::Reader reader({.conninfo = conninfo, .as_reader = true});
   const http::Server* serving = nullptr;
-  serve::Service service(&reader, {.version = "", .token = "", .hosts = {}, .counts = [&serving] {
-                                     return serving->counts();
-                                   }});
+  serve::Service service(
+      &reader, {.token = "", .hosts = {}, .counts = [&serving] { return serving->counts(); }});
   const auto server = http::Server::Start(
       {}, [&service](const http::Request& request) { return service.Answer(request); });
   Check(server.status());

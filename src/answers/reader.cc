@@ -80,13 +80,14 @@ void Reader::GiveBack(pg::Connection connection) {
 absl::StatusOr<pg::Result> Reader::AskOn(PGconn* connection, const std::string& sql,
                                          const std::vector<pg::Parameter>& parameters) {
   const auto time_ms = options_.statement_time.count();
-  absl::Status status = pg::Execute(
+  const absl::Status status = pg::Execute(
       connection, absl::StrCat("BEGIN READ ONLY; SET LOCAL statement_timeout = ", time_ms,
                                "; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'",
                                options_.as_reader ? "; SET LOCAL ROLE spanring_reader" : ""));
   if (!status.ok()) return status;
   absl::StatusOr<pg::Result> result = pg::Query(connection, sql, parameters);
-  status = pg::Execute(connection, "ROLLBACK");
+  // Should that fail, the connection is gone, which Ask sees.
+  (void)pg::Execute(connection, "ROLLBACK");
   if (!result.ok() && pg::SqlState(result.status()) == "57014") {
     return absl::DeadlineExceededError(
         absl::StrCat("the database took longer than ", time_ms / 1000, " s"));

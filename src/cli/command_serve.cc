@@ -61,6 +61,10 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
   }
   const absl::StatusOr<Session> session = Session::Open(context);
   if (!session.ok()) return session.status();
+  // No schema or no rights: better said now than to each request.
+  const absl::StatusOr<pg::Result> readable =
+      session->Query("SELECT FROM trace_executions LIMIT 0");
+  if (!readable.ok()) return readable.status();
   const absl::StatusOr<bool> as_reader = MayBeReader(*session);
   if (!as_reader.ok()) return as_reader.status();
 
@@ -82,8 +86,7 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
       {.reader = [&reader]() -> absl::StatusOr<answers::Reader*> { return &reader; },
        .query_conninfo = [&query_login] { return query_login.Conninfo(); }},
       SPANRING_VERSION);
-  serve::Service service(&reader, {.version = SPANRING_VERSION,
-                                   .token = *token,
+  serve::Service service(&reader, {.token = *token,
                                    .hosts = hosts,
                                    .counts = [&serving] { return serving->counts(); },
                                    .mcp =

@@ -1,19 +1,13 @@
 #include "http/message.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
 
 namespace spanring::http {
 namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool IsText(std::string_view text) {
   while (!text.empty()) {
@@ -30,10 +24,13 @@ bool Decode(std::string_view text, bool plus_is_space, std::string* decoded) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
     if (c == '%') {
-      const int high = i + 1 < text.size() ? HexDigit(text[i + 1]) : -1;
-      const int low = i + 2 < text.size() ? HexDigit(text[i + 2]) : -1;
-      if (high < 0 || low < 0) return false;
-      c = static_cast<char>(high * 16 + low);
+      const std::string_view digits = text.substr(i + 1, 2);
+      unsigned char byte = 0;
+      const char* const end = digits.data() + digits.size();
+      if (digits.size() != 2 || std::from_chars(digits.data(), end, byte, 16).ptr != end) {
+        return false;
+      }
+      c = static_cast<char>(byte);
       i += 2;
     } else if (c == '+' && plus_is_space) {
       c = ' ';

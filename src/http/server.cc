@@ -18,6 +18,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace spanring::http {
 namespace {
@@ -229,7 +231,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       // The connection ends on the server's thread, if it ends here.
       asio::post(server->io_, [self = std::move(self), response] {
         --self->server_->waiting_;
-        self->Write(*response);
+        self->Write(std::move(*response));
       });
     });
   }
@@ -248,18 +250,20 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     Write(ErrorResponse(status, message));
   }
 
-  void Write(const Response& response) {
+  void Write(Response response) {
     message_.emplace();
     message_->version(version_);
     message_->result(static_cast<unsigned>(response.status));
     if (!response.content_type.empty()) {
       message_->set(wire::field::content_type, response.content_type);
     }
+    message_->set(wire::field::date,
+                  absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", absl::Now(), absl::UTCTimeZone()));
     for (const auto& [name, value] : response.headers) message_->set(name, value);
     message_->keep_alive(keep_alive_ && !server_->is_stopping_);
     const bool has_body = response.status != 204 && response.status != 304;
     if (has_body) message_->content_length(response.body.size());
-    if (has_body && !is_head_) message_->body() = response.body;
+    if (has_body && !is_head_) message_->body() = std::move(response.body);
     stream_.expires_after(server_->options_.response_time);
     wire::async_write(stream_, *message_,
                       [self = shared_from_this()](const error_code& error, std::size_t) {

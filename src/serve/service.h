@@ -20,7 +20,6 @@
 namespace spanring::serve {
 
 struct ServiceOptions {
-  std::string version;
   std::string token;               // "" = none asked for
   std::vector<std::string> hosts;  // names by which it may be called, beside those of this machine
   std::function<http::ServerCounts()> counts;                         // of the server, for /metrics

@@ -18,8 +18,8 @@ TEST(ParseTarget, TakesPathAndQueryApart) {
 
 TEST(ParseTarget, RefusesWhatIsNoTarget) {
   Request request;
-  for (const char* target :
-       {"", "api", "http://a/b", "/%", "/%4", "/%zz", "/%00", "/%ff", "/?a=%c3", "/?%80=1", "*"}) {
+  for (const char* target : {"", "api", "http://a/b", "/%", "/%4", "/%-1", "/%+1", "/%4g", "/%zz",
+                             "/%00", "/%ff", "/?a=%c3", "/?%80=1", "*"}) {
     EXPECT_FALSE(ParseTarget(target, &request)) << target;
   }
 }

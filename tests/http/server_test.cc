@@ -49,6 +49,7 @@ TEST(Server, AnswersSeveralRequestsOnOneConnection) {
   EXPECT_EQ(StatusLine(first), "HTTP/1.1 200 OK");
   EXPECT_TRUE(first.ends_with("\r\n\r\nGET /a ")) << first;
   EXPECT_NE(first.find("X-Test: yes\r\n"), std::string::npos);
+  EXPECT_NE(first.find(" GMT\r\n"), std::string::npos) << "the Date of RFC 9110";
   EXPECT_TRUE(client.Receive().ends_with("POST /b body"));
   EXPECT_EQ(server->counts().requests, 2U);
   EXPECT_EQ(server->counts().connections, 1U);

@@ -99,6 +99,10 @@ TEST(Serve, RefusesWhatIsNotSafeOrNotThere) {
   EXPECT_EQ(shorter.exit_code, 2);
   EXPECT_THAT(shorter.err, HasSubstr("16 characters"));
   EXPECT_EQ(RunProgram({"serve", "-d", "host=/nonexistent"}, {}).exit_code, 3);
+  const test::TestDatabase empty(test::TestDatabase::Schema::kEmpty);
+  const Outcome unmigrated = RunProgram({"serve", "-d", empty.conninfo(), "--port", "0"}, {});
+  EXPECT_EQ(unmigrated.exit_code, 3);
+  EXPECT_THAT(unmigrated.err, HasSubstr("spanring migrate"));
   EXPECT_EQ(RunProgram({"serve", "-d", conninfo, "--port", "70000"}, {}).exit_code, 2);
   const Outcome taken = RunProgram({"serve", "-d", conninfo, "--address", "192.0.2.1"},
                                    {"SPANRING_SERVE_TOKEN=0123456789abcdef"});

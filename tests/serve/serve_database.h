@@ -65,9 +65,8 @@ class ServeTest : public testing::Test {
 
   static inline test::TestDatabase* database_ = nullptr;
   answers::Reader reader_{{.conninfo = database_->conninfo(), .as_reader = true}};
-  ServiceOptions options_ = {.version = "1", .token = "", .hosts = {"spans.example"}, .counts = [] {
-                               return http::ServerCounts();
-                             }};
+  ServiceOptions options_ = {
+      .token = "", .hosts = {"spans.example"}, .counts = [] { return http::ServerCounts(); }};
   Service service_{&reader_, options_};
 };
 
