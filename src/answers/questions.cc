@@ -7,7 +7,19 @@ SELECT json_build_object(
     'executions', coalesce(json_agg(row_to_json(page)), '[]'),
     'has_more', count(*) >= $1::integer)
 FROM (
-    SELECT * FROM trace_executions
+    SELECT
+        executions.*,
+        -- Of very long ones the cause is told when asked for.
+        CASE WHEN $12::boolean AND status <> 'completed' AND spans <= 5000 THEN (
+            SELECT row_to_json(first)
+            FROM (
+                SELECT
+                    answer.root_cause_type, answer.affected_service, answer.affected_operation,
+                    answer.confidence
+                FROM identify_root_cause(execution_id) AS answer LIMIT 1
+            ) AS first
+        ) END AS cause
+    FROM trace_executions AS executions
     WHERE ($2::text IS NULL OR status = ANY (string_to_array($2, ',')))
       AND ($3::text IS NULL OR job_id = $3)
       AND ($4::text IS NULL OR model_id = $4)

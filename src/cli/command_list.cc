@@ -10,7 +10,8 @@
 
 namespace spanring::cli {
 
-absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters, int limit) {
+absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters, int limit,
+                         bool causes) {
   const absl::StatusOr<Session> session = Session::Open(context);
   if (!session.ok()) return session.status();
   std::vector<pg::Parameter> parameters = NameParameters(filters);
@@ -21,8 +22,8 @@ absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters
     if (!time.ok()) return time.status();
     since = *std::move(time);
   }
-  parameters.insert(parameters.end(),
-                    {since, std::nullopt, DurationParameter(filters), std::nullopt, std::nullopt});
+  parameters.insert(parameters.end(), {since, std::nullopt, DurationParameter(filters),
+                                       std::nullopt, std::nullopt, causes ? "true" : "false"});
   const absl::StatusOr<pg::Result> answer =
       session->Query(absl::StrCat("SELECT answer -> 'executions', answer ->> 'has_more' FROM (",
                                   answers::kExecutions, ") AS listed (answer)"),
@@ -36,12 +37,14 @@ absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters
   const nlohmann::json executions =
       nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   std::vector<TableRow> rows;
-  for (const nlohmann::json& execution : executions) rows.push_back(ExecutionRow(execution));
+  for (const nlohmann::json& execution : executions) {
+    rows.push_back(causes ? CauseRow(execution) : ExecutionRow(execution));
+  }
   if (rows.empty()) {
     Print("no such executions");
     return kExitOk;
   }
-  std::vector<TableColumn> columns = ExecutionColumns();
+  std::vector<TableColumn> columns = causes ? CauseColumns() : ExecutionColumns();
   DropEmpty(&columns, &rows);
   Print(DrawTable(columns, rows, context.width, context.style));
   if (pg::Cell(answer->get(), 0, 1) == "true" && context.progress) {

@@ -50,9 +50,9 @@ struct ExportArguments {
 };
 [[nodiscard]] absl::StatusOr<int> Export(const Context& context, const ExportArguments& arguments);
 
-// The newest executions that pass the filters.
+// The newest executions that pass the filters; with `causes`, why those failed that did.
 [[nodiscard]] absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters,
-                                       int limit);
+                                       int limit, bool causes);
 // Executions as they finish, until SIGINT or SIGTERM.
 [[nodiscard]] absl::StatusOr<int> Tail(const Context& context, const ExecutionFilters& filters);
 struct TopArguments {

@@ -34,6 +34,22 @@ std::string Duration(const nlohmann::json& execution) {
   return FormatDuration(found->get<std::int64_t>() * 1'000'000);
 }
 
+// "NETWORK_TIMEOUT in router -> runner".
+std::string Cause(const nlohmann::json& execution) {
+  const auto cause = execution.find("cause");
+  if (cause == execution.end() || !cause->is_object()) return "";
+  const std::string type = Text(*cause, "root_cause_type");
+  const std::string service = Text(*cause, "affected_service");
+  const std::string operation = Text(*cause, "affected_operation");
+  if (service.empty()) return type;
+  // Of a way between services the operations would say it again.
+  return absl::StrCat(type, " in ",
+                      type == "NETWORK_TIMEOUT" ? service : Label(service, operation));
+}
+
+// Columns up to when it started.
+constexpr std::size_t kWhen = 5;
+
 }  // namespace
 
 std::vector<TableColumn> ExecutionColumns() {
@@ -58,6 +74,20 @@ TableRow ExecutionRow(const nlohmann::json& execution) {
                     operation.empty() ? "" : Label(Text(execution, "root_service"), operation)},
           .tone = status == "completed" ? Tone::kPlain : Style::OfStatus(status),
           .note = ""};
+}
+
+std::vector<TableColumn> CauseColumns() {
+  std::vector<TableColumn> columns = ExecutionColumns();
+  columns.resize(kWhen);
+  columns.push_back({.title = "cause", .flexible = true});
+  return columns;
+}
+
+TableRow CauseRow(const nlohmann::json& execution) {
+  TableRow row = ExecutionRow(execution);
+  row.cells.resize(kWhen);
+  row.cells.push_back(Cause(execution));
+  return row;
 }
 
 void DropEmpty(std::vector<TableColumn>* columns, std::vector<TableRow>* rows) {

@@ -17,6 +17,10 @@ namespace spanring::cli {
 // The row as PostgreSQL's JSON has it. What failed is marked, and in its status's tone.
 [[nodiscard]] TableRow ExecutionRow(const nlohmann::json& execution);
 
+// The same of a list that was asked for causes: why it failed in place of what it was.
+[[nodiscard]] std::vector<TableColumn> CauseColumns();
+[[nodiscard]] TableRow CauseRow(const nlohmann::json& execution);
+
 // Leaves out job, model and region where no row has one.
 void DropEmpty(std::vector<TableColumn>* columns, std::vector<TableRow>* rows);
 

@@ -83,6 +83,7 @@ struct Arguments {
   ExportArguments exported;
   ExecutionFilters filters;
   int executions = 20;
+  bool causes = false;
   TopArguments top;
   std::string shell;
   std::vector<std::string> sql;
@@ -259,12 +260,13 @@ void AddFilters(CLI::App* app, ExecutionFilters* filters) {
 void AddLook(CLI::App* app, Arguments* arguments, Command* chosen) {
   CLI::App* list =
       AddCommand(app, "list", "The newest executions", chosen, [arguments](const Context& context) {
-        return List(context, arguments->filters, arguments->executions);
+        return List(context, arguments->filters, arguments->executions, arguments->causes);
       });
   AddFilters(list, &arguments->filters);
   list->add_option("--since", arguments->filters.since, "started since: 1h, 2d, or a time");
   list->add_option("--limit", arguments->executions, "at most so many (20)")
       ->check(CLI::Range(1, 10000));
+  list->add_flag("--causes", arguments->causes, "and why those that did not complete failed");
   CLI::App* tail =
       AddCommand(app, "tail", "Executions as they finish; Ctrl-C ends it", chosen,
                  [arguments](const Context& context) { return Tail(context, arguments->filters); });

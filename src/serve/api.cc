@@ -1,4 +1,4 @@
-// /api/v1: see docs/openapi.yaml.
+// /api/v1: see docs/openapi.json.
 #include <array>
 #include <string>
 #include <vector>
@@ -23,6 +23,7 @@ Answer Executions(answers::Reader* reader, const http::Request& request) {
   bound.push_back(asked.OptionalNumber("min_duration_ms", 0, INT64_MAX));
   bound.push_back(asked.Text("before"));
   bound.push_back(asked.OptionalNumber("before_id", INT64_MIN, INT64_MAX));
+  bound.push_back(asked.Bool("causes"));
   const absl::Status status = asked.status();
   if (!status.ok()) return status;
   if (bound[9].has_value() != bound[10].has_value()) {

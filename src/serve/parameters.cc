@@ -37,6 +37,14 @@ std::int64_t Parameters::Number(std::string_view name, std::int64_t otherwise, s
   return text && absl::SimpleAtoi(*text, &number) ? number : otherwise;
 }
 
+pg::Parameter Parameters::Bool(std::string_view name) {
+  const pg::Parameter text = Text(name);
+  if (text && *text != "true" && *text != "false") {
+    first_.Update(absl::InvalidArgumentError(absl::StrCat(std::string(name), " is true or false")));
+  }
+  return text && *text == "true" ? "true" : "false";
+}
+
 absl::Status Parameters::status() const {
   if (!first_.ok()) return first_;
   for (const auto& [name, value] : request_.query) {

@@ -28,6 +28,8 @@ class Parameters {
   std::int64_t Number(std::string_view name, std::int64_t otherwise, std::int64_t least,
                       std::int64_t most);
   pg::Parameter OptionalNumber(std::string_view name, std::int64_t least, std::int64_t most);
+  // true or false, which it is where it is missing.
+  pg::Parameter Bool(std::string_view name);
 
   // The first error; what was never asked for is one too: a filter that is misspelt must not be
   // left out without a word.

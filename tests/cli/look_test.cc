@@ -98,6 +98,22 @@ TEST_F(Look, ListShowsTheNewestFirstAndMarksWhatFailed) {
   EXPECT_TRUE(StrContains(Ask({"list", "--color", "always"}).out, "\033["));
 }
 
+TEST_F(Look, ListSaysWhyEachFailed) {
+  const Outcome outcome = Ask({"list", "--width", "160", "--causes"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<std::string> lines = absl::StrSplit(outcome.out, '\n');
+  ASSERT_EQ(lines.size(), 5U) << outcome.out;
+  for (const int row : {1, 2}) {
+    const Outcome told = Ask({"root-cause", row == 1 ? "3" : "2", "--json"});
+    const std::string type = json::parse(told.out, nullptr, false).at(0).at("root_cause_type");
+    EXPECT_TRUE(StrContains(lines.at(row), type + " in ")) << lines.at(row);
+  }
+  EXPECT_FALSE(StrContains(lines[3], " in ")) << lines[3];
+  const json rows = json::parse(Ask({"list", "--json", "--causes"}).out, nullptr, false);
+  EXPECT_TRUE(rows.at(0).at("cause").is_object());
+  EXPECT_TRUE(rows.at(2).at("cause").is_null());
+}
+
 TEST_F(Look, ListIsNarrowedByEachFilter) {
   using Ids = std::vector<int>;
   EXPECT_EQ(Listed({}), (Ids{3, 2, 1}));

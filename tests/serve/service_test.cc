@@ -28,6 +28,11 @@ TEST_F(ServiceTest, ListsExecutionsByFilterAndPage) {
   EXPECT_EQ(Json("/api/v1/executions?min_duration_ms=5000")["executions"].size(), 1U);
   EXPECT_EQ(Json("/api/v1/executions?job=none")["executions"].size(), 0U);
   EXPECT_EQ(Json("/api/v1/executions?from=now&to=tomorrow")["executions"].size(), 0U);
+  const json told = Json("/api/v1/executions?causes=true")["executions"];
+  ASSERT_EQ(told.size(), 2U);
+  for (const json& row : told) {
+    EXPECT_EQ(row["cause"].is_object(), row["status"] != "completed") << row;
+  }
   const json first = Json("/api/v1/executions?limit=1");
   EXPECT_EQ(first["has_more"], true);
   const std::string before = first["executions"][0]["started_at"];
@@ -85,13 +90,13 @@ TEST_F(ServiceTest, TellsOperationsAndHealth) {
 }
 
 TEST_F(ServiceTest, RefusesWhatMakesNoSense) {
-  for (const char* target :
-       {"/api/v1/executions/x", "/api/v1/executions/99999999999999999999",
-        "/api/v1/executions?limit=0", "/api/v1/executions?limit=1001", "/api/v1/executions?sttus=x",
-        "/api/v1/executions?from=soon", "/api/v1/executions?before=now",
-        "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1", "/api/v1/operations",
-        "/api/v1/operations?from=tomorrow&to=yesterday", "/api/v1/executions/20/compare/x",
-        "/api/v1/health?x"}) {
+  for (const char* target : {"/api/v1/executions/x", "/api/v1/executions/99999999999999999999",
+                             "/api/v1/executions?limit=0", "/api/v1/executions?causes=1",
+                             "/api/v1/executions?limit=1001", "/api/v1/executions?sttus=x",
+                             "/api/v1/executions?from=soon", "/api/v1/executions?before=now",
+                             "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1",
+                             "/api/v1/operations", "/api/v1/operations?from=tomorrow&to=yesterday",
+                             "/api/v1/executions/20/compare/x", "/api/v1/health?x"}) {
     EXPECT_THAT(Json(target, 400)["error"]["message"].get<std::string>(),
                 Not(HasSubstr("password")))
         << target;
