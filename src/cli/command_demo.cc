@@ -79,16 +79,12 @@ void PrintCosts(const Context& context, const RunnerReport& report, std::int64_t
                      report.failed_executions.size(), " failed"));
 }
 
-void PrintHowToGoOn(const Context& context, const RunnerReport& report) {
+void PrintHowToGoOn(const Context& context) {
   Section(context, "How to go on");
   const std::string database = absl::StrCat(" -d ", kDatabase);
   Print(absl::StrCat("  ", context.Copyable("serve"), database, "    # in a browser"));
+  Print(absl::StrCat("  ", context.Copyable("list --status failed,timeout --causes"), database));
   Print(absl::StrCat("  ", context.Copyable("dev psql"), database));
-  std::size_t shown = 0;
-  for (const std::int64_t id : report.failed_executions) {
-    if (id == kExecution || ++shown > 3) continue;
-    Print(absl::StrCat("  ", context.Copyable(absl::StrCat("root-cause ", id)), database));
-  }
   Print(absl::StrCat("  ", context.Copyable(absl::StrCat("similar ", kExecution)), database));
   Print(absl::StrCat("  ", context.Copyable("doctor"), database));
   Print(absl::StrCat("  ", context.Copyable("dev down")));
@@ -194,7 +190,7 @@ absl::StatusOr<int> Demo(const Context& context, const std::string& runner) {
   if (!rows.ok()) return rows.status();
   PrintCosts(context, report, *rows);
   if (absl::Status status = PrintAnswers(demo, *session); !status.ok()) return status;
-  PrintHowToGoOn(context, report);
+  PrintHowToGoOn(context);
   absl::StatusOr<Lines> differences = Differences(*session, report, *rows);
   if (!differences.ok()) return differences.status();
   for (const std::string& difference : *differences) PrintNote("demo: " + difference);
