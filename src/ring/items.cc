@@ -57,9 +57,7 @@ void SetExecutionContext(OpenSpan* span, std::string_view job_id, std::int64_t e
                          std::string_view model_id, std::string_view region) noexcept {
   span->execution_id = execution_id;
   span->record.AddFlags(ring::kHasExecutionId);
-  if (!job_id.empty()) ring::AppendText(span, ItemKind::kJobId, job_id);
-  if (!model_id.empty()) ring::AppendText(span, ItemKind::kModelId, model_id);
-  if (!region.empty()) ring::AppendText(span, ItemKind::kRegion, region);
+  ring::AppendContext(span, job_id, model_id, region);
 }
 
 void SetStartTime(OpenSpan* span, absl::Time time) noexcept {

@@ -56,4 +56,19 @@ inline __attribute__((always_inline)) void AppendText(OpenSpan* span, ItemKind k
   Append(span, kind, {}, text.data(), text.size());
 }
 
+// What is empty leaves what was set before.
+inline void AppendContext(OpenSpan* span, std::string_view job_id, std::string_view model_id,
+                          std::string_view region) noexcept {
+  if (!job_id.empty()) AppendText(span, ItemKind::kJobId, job_id);
+  if (!model_id.empty()) AppendText(span, ItemKind::kModelId, model_id);
+  if (!region.empty()) AppendText(span, ItemKind::kRegion, region);
+}
+
+// The type first: it is short, and worth more than the end of a long message.
+inline void AppendError(OpenSpan* span, std::string_view error,
+                        std::string_view error_type) noexcept {
+  if (!error_type.empty()) AppendText(span, ItemKind::kErrorType, error_type);
+  if (!error.empty()) AppendText(span, ItemKind::kErrorMessage, error, kMaxErrorBytes);
+}
+
 }  // namespace spanring::ring

@@ -358,11 +358,7 @@ void EndSpan(OpenSpan* span, std::string_view status) noexcept {
 void EndSpanWithError(OpenSpan* span, std::string_view error,
                       std::string_view error_type) noexcept {
   const std::int64_t end = ring::Now();
-  // The type first: it is short, and worth more than the end of a long message.
-  if (!error_type.empty()) ring::AppendText(span, ItemKind::kErrorType, error_type);
-  if (!error.empty()) {
-    ring::AppendText(span, ItemKind::kErrorMessage, error, ring::kMaxErrorBytes);
-  }
+  ring::AppendError(span, error, error_type);
   ring::End(span, RecordStatus::kFailed, end);
 }
 

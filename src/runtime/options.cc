@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 
 #include "absl/strings/ascii.h"
@@ -11,7 +12,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "ring/record.h"
-#include "runtime/clamp.h"
+#include "runtime/settings.h"
 
 namespace spanring {
 namespace {
@@ -39,10 +40,9 @@ constexpr Setting kSettings[] = {
     {"SPANRING_EXIT_TIMEOUT_MS", &Options::exit_timeout_ms, 0, 600'000},
 };
 
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
+constexpr std::string_view kOtherSettings[] = {
+    "ENABLE_DB_TRACING", "DATABASE_URL",         "OTEL_SERVICE_NAME",    "SPANRING_RING_DIR",
+    "SPANRING_LOG",      "SPANRING_JOURNAL_DIR", "SPANRING_JOURNAL_FULL"};
 
 std::optional<bool> ParseSwitch(std::string_view text) {
   const std::string word = absl::AsciiStrToLower({text.data(), text.size()});
@@ -58,8 +58,8 @@ std::optional<std::uint64_t> ParseNumber(std::string_view text) {
   return number;
 }
 
-void ReadNumber(const Setting& setting, Options& options) {
-  const std::string text = Variable(setting.name);
+void ReadNumber(const Setting& setting, const runtime::Lookup& value_of, Options& options) {
+  const std::string text = value_of(setting.name);
   if (text.empty()) return;
   const auto number = ParseNumber(text);
   if (number && *number >= setting.least && *number <= setting.most) {
@@ -71,8 +71,8 @@ void ReadNumber(const Setting& setting, Options& options) {
   }
 }
 
-void ReadLog(Options& options) {
-  const std::string word = absl::AsciiStrToLower(Variable("SPANRING_LOG"));
+void ReadLog(const runtime::Lookup& value_of, Options& options) {
+  const std::string word = absl::AsciiStrToLower(value_of("SPANRING_LOG"));
   options.log_errors = word != "off";
   options.log_info = word == "info";
   base::ConfigureLog(options);  // So that the warnings go where they are wanted.
@@ -84,24 +84,33 @@ void ReadLog(Options& options) {
 
 }  // namespace
 
-Options Options::FromEnvironment() {
+Options Options::FromEnvironment() { return runtime::ReadOptions(runtime::FromEnvironment); }
+
+namespace runtime {
+
+std::string FromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+Options ReadOptions(const Lookup& value_of) {
   Options options;
-  ReadLog(options);
-  const std::string enabled = Variable("ENABLE_DB_TRACING");
+  ReadLog(value_of, options);
+  const std::string enabled = value_of("ENABLE_DB_TRACING");
   const std::optional<bool> on = ParseSwitch(enabled);
   options.enabled = on.value_or(false);
   if (!on) {
     base::LogError(absl::StrCat("ENABLE_DB_TRACING=", enabled,
                                 " is none of true, 1, yes, on, false, 0, no, off; tracing is off"));
   }
-  options.database_url = Variable("DATABASE_URL");
-  if (std::string service = Variable("OTEL_SERVICE_NAME"); !service.empty()) {
+  options.database_url = value_of("DATABASE_URL");
+  if (std::string service = value_of("OTEL_SERVICE_NAME"); !service.empty()) {
     options.service_name = std::move(service);
   }
-  for (const Setting& setting : kSettings) ReadNumber(setting, options);
-  options.ring_dir = Variable("SPANRING_RING_DIR");
-  options.journal_dir = Variable("SPANRING_JOURNAL_DIR");
-  const std::string full = absl::AsciiStrToLower(Variable("SPANRING_JOURNAL_FULL"));
+  for (const Setting& setting : kSettings) ReadNumber(setting, value_of, options);
+  options.ring_dir = value_of("SPANRING_RING_DIR");
+  options.journal_dir = value_of("SPANRING_JOURNAL_DIR");
+  const std::string full = absl::AsciiStrToLower(value_of("SPANRING_JOURNAL_FULL"));
   options.journal_drops_oldest = full == "oldest";
   if (options.enabled && !full.empty() && full != "oldest" && full != "newest") {
     base::LogError(absl::StrCat("SPANRING_JOURNAL_FULL=", full,
@@ -110,7 +119,12 @@ Options Options::FromEnvironment() {
   return options;
 }
 
-namespace runtime {
+bool IsSetting(std::string_view name) {
+  return std::any_of(std::begin(kSettings), std::end(kSettings),
+                     [name](const Setting& setting) { return name == setting.name; }) ||
+         std::find(std::begin(kOtherSettings), std::end(kOtherSettings), name) !=
+             std::end(kOtherSettings);
+}
 
 Options Clamp(Options options) {
   for (const Setting& setting : kSettings) {

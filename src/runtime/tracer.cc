@@ -11,8 +11,8 @@
 #include "platform/fork_fds.h"
 #include "platform/signals.h"
 #include "ring/this_thread.h"
-#include "runtime/clamp.h"
 #include "runtime/runtime.h"
+#include "runtime/settings.h"
 #include "spanring/internal/runtime_api.h"
 
 namespace spanring::internal {

@@ -177,15 +177,20 @@ TEST(SampleRunner, WorksWithTracingOffAndSaysSo) {
   EXPECT_EQ(LastLine(finished.output)["spans_started"], 0);
 }
 
-TEST(Snippets, QuickStartLeavesAFailedExecution) {
+class QuickStart : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Languages, QuickStart,
+                         testing::Values("SPANRING_QUICK_START", "SPANRING_QUICK_START_C"));
+
+TEST_P(QuickStart, LeavesAFailedExecution) {
   const TestDatabase database;
-  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", database.conninfo()).exit_code, 0);
+  EXPECT_EQ(RunProgram(GetParam(), database.conninfo()).exit_code, 0);
   EXPECT_EQ(database.Value("SELECT root_cause_type FROM identify_root_cause(42)"),
             "CONNECTION_FAILURE");
   EXPECT_EQ(database.Value("SELECT metadata FROM trace_waterfall WHERE execution_id = 42"
                            " AND parent_span_id IS NULL"),
             "{\"attempt\": 1}");
-  EXPECT_EQ(RunProgram("SPANRING_QUICK_START", "").exit_code, 0);
+  EXPECT_EQ(database.Value("SELECT count(*) FROM trace_tree(42)"), "2");
+  EXPECT_EQ(RunProgram(GetParam(), "").exit_code, 0);
 }
 
 TEST(Snippets, AsyncKeepsTheParents) {

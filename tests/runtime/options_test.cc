@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "runtime/clamp.h"
+#include "runtime/settings.h"
 #include "spanring/tracer.h"
 
 namespace spanring {
