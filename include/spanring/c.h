@@ -79,6 +79,9 @@ SPANRING_C_API spanring_code spanring_start(const char* const* settings, size_t 
 SPANRING_C_API spanring_code spanring_set_enabled(int enabled);
 // Waits until every span that had ended before is in the database. OK, TIMEOUT, LOSS, OFF.
 SPANRING_C_API spanring_code spanring_flush(int64_t timeout_ms);
+// Waits until they are in the journal on disk, or further: a process that is killed from then on
+// loses none of them. OK, TIMEOUT (some are in memory alone), LOSS, OFF.
+SPANRING_C_API spanring_code spanring_flush_to_disk(int64_t timeout_ms);
 // Flushes, then stops the tracer. OK, TIMEOUT (what was not delivered is dropped, and counted).
 SPANRING_C_API spanring_code spanring_shutdown(int64_t timeout_ms);
 // Fills as much of `stats` as its size says.

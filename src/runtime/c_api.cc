@@ -147,6 +147,10 @@ spanring_code spanring_flush(int64_t timeout_ms) {
   return Guarded([&] { return Code(internal::Flush(absl::Milliseconds(timeout_ms))); });
 }
 
+spanring_code spanring_flush_to_disk(int64_t timeout_ms) {
+  return Guarded([&] { return Code(internal::FlushToDisk(absl::Milliseconds(timeout_ms))); });
+}
+
 spanring_code spanring_shutdown(int64_t timeout_ms) {
   return Guarded([&] { return Code(internal::Shutdown(absl::Milliseconds(timeout_ms))); });
 }

@@ -184,11 +184,7 @@ void Runtime::TellOfMemory() {
 // What dead processes left, and once a day the database's maintenance, on a thread of its own while
 // there is something to do.
 void Runtime::LookAround(const Options& options) {
-  std::shared_ptr<Way> way;
-  {
-    const std::lock_guard way_lock(way_mutex_);
-    way = way_;
-  }
+  const std::shared_ptr<Way> way = CurrentWay();
   if (way == nullptr) return;
   {
     const std::lock_guard lock(way->mutex);
@@ -341,12 +337,19 @@ absl::Status Runtime::Start(const Options& options) {
   return absl::OkStatus();
 }
 
+std::shared_ptr<Runtime::Way> Runtime::CurrentWay() {
+  const std::lock_guard lock(way_mutex_);
+  return way_;
+}
+
+absl::Status Runtime::LostSince(std::uint64_t dropped_before) const {
+  const std::uint64_t dropped = GetStats().dropped - dropped_before;
+  if (dropped > 0) return absl::DataLossError(absl::StrCat(dropped, " spans were dropped"));
+  return absl::OkStatus();
+}
+
 absl::Status Runtime::Flush(absl::Duration timeout) {
-  std::shared_ptr<Way> way;
-  {
-    const std::lock_guard lock(way_mutex_);
-    way = way_;
-  }
+  const std::shared_ptr<Way> way = CurrentWay();
   if (way == nullptr) return absl::FailedPreconditionError("tracing is off");
   const auto deadline = DeadlineAfter(timeout);
   const std::uint64_t dropped_before = GetStats().dropped;
@@ -356,20 +359,37 @@ absl::Status Runtime::Flush(absl::Duration timeout) {
     return absl::DeadlineExceededError(
         absl::StrCat(GetStats().journalled, " spans are not in the database yet"));
   }
-  const std::uint64_t dropped = GetStats().dropped - dropped_before;
-  if (dropped > 0) return absl::DataLossError(absl::StrCat(dropped, " spans were dropped"));
-  return absl::OkStatus();
+  return LostSince(dropped_before);
+}
+
+absl::Status Runtime::FlushToDisk(absl::Duration timeout) {
+  const std::shared_ptr<Way> way = CurrentWay();
+  if (way == nullptr) return absl::FailedPreconditionError("tracing is off");
+  const auto deadline = DeadlineAfter(timeout);
+  const std::uint64_t dropped_before = GetStats().dropped;
+  const std::uint64_t ticket = way->drainer.RequestFlush();
+  if (!way->drainer.WaitForFlush(ticket, deadline)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(GetStats().journalled, " spans are not on disk yet"));
+  }
+  // Spans that ended later may be between ring and disk just now.
+  while (true) {
+    const std::uint64_t undelivered = counters_.Undelivered();
+    const std::uint64_t on_disk = way->journal.rows_on_disk();
+    if (on_disk >= undelivered) return LostSince(dropped_before);
+    if (Clock::now() >= deadline) {
+      return absl::DeadlineExceededError(
+          absl::StrCat(undelivered - on_disk, " spans are in memory alone"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 absl::Status Runtime::Shutdown(absl::Duration timeout) {
   const auto deadline = DeadlineAfter(timeout);
   const std::unique_lock lock(mutex_, deadline);
   if (!lock.owns_lock()) return absl::DeadlineExceededError("another Shutdown is under way");
-  std::shared_ptr<Way> way;
-  {
-    const std::lock_guard way_lock(way_mutex_);
-    way = way_;
-  }
+  const std::shared_ptr<Way> way = CurrentWay();
   if (way == nullptr) return absl::OkStatus();
   way->drainer.Stop();
   WaitForDrainer(*way, deadline);

@@ -38,6 +38,7 @@ class Runtime {
   // is under way, or its last thread has not ended: try again.
   absl::Status Start(const Options& options);
   absl::Status Flush(absl::Duration timeout);
+  absl::Status FlushToDisk(absl::Duration timeout);
   // From now on running() is false and no start of a span is expected.
   // release: pairs with the acquire in running().
   void BeginShutdown() noexcept { running_.store(false, std::memory_order_release); }
@@ -83,6 +84,8 @@ class Runtime {
   void TellOfMemory();
   static bool WaitForShippers(Way& way, pg::Deadline deadline);
   static void StopShippers(Way& way);
+  std::shared_ptr<Way> CurrentWay();
+  absl::Status LostSince(std::uint64_t dropped_before) const;
   absl::Status Undelivered(Way& way, bool delivered);
 
   const TraceId writer_id_;

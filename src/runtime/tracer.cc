@@ -161,6 +161,12 @@ absl::Status Flush(absl::Duration timeout) {
   return runtime->Flush(timeout);
 }
 
+absl::Status FlushToDisk(absl::Duration timeout) {
+  Runtime* runtime = CurrentRuntime();
+  if (runtime == nullptr) return absl::FailedPreconditionError("tracing is off");
+  return runtime->FlushToDisk(timeout);
+}
+
 absl::Status Shutdown(absl::Duration timeout) {
   Runtime* runtime = nullptr;
   {

@@ -156,6 +156,28 @@ TEST(Crash, WithoutAServerJournalAndRingsWaitForOne) {
   EXPECT_EQ(folders.Left(), 0U);
 }
 
+TEST(Crash, WhatWasFlushedToDiskNeedsNeitherServerNorRings) {
+  dev::TemporaryServer server = OwnServer();
+  Migrate(server->conninfo());
+  ASSERT_TRUE(server->Stop().ok());
+  const WriterFolders folders;
+  Options options = folders.OptionsFor(server->conninfo());
+  options.ring_dir = "off";
+  options.flush_interval_ms = 60'000;
+  TracedChild child(options, [&](Tracer& tracer, Shared shared, const Say& say) {
+    Record(tracer, 1000);
+    shared[0] = tracer.FlushToDisk(absl::Seconds(20)).ok() ? 1 : 0;
+    say();
+    pause();
+    return 0;
+  });
+  child.Await();
+  child.Kill();
+  EXPECT_EQ(child.shared()[0], 1U);
+  ASSERT_TRUE(server->Start().ok());
+  EXPECT_EQ(RecoverAll(options).from_journal, 1000U);
+}
+
 TEST(Crash, AbortedWithSpansOpenTheyAreFailedAndSayWhy) {
   const TestDatabase database;
   const WriterFolders folders;

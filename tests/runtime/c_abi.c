@@ -35,6 +35,7 @@ int main(void) {
   spanring_span_complete(&span, NULL, 0);
   spanring_span_complete(NULL, NULL, 0);
   EXPECT(spanring_flush(0) == SPANRING_OFF);
+  EXPECT(spanring_flush_to_disk(0) == SPANRING_OFF);
   EXPECT(spanring_set_enabled(1) == SPANRING_OFF);
 
   const char* const bad[] = {"SPANRING_RING_BYTE=1"};

@@ -61,6 +61,12 @@ TEST_F(TracerTest, StartTwiceSaysSoAndChangesNothing) {
   EXPECT_EQ(Started(), 1U);
 }
 
+TEST_F(TracerTest, FlushToDiskSaysWhatIsInMemoryAlone) {
+  tracer_.StartSpan("s", "o").Complete();
+  EXPECT_EQ(tracer_.FlushToDisk(absl::Milliseconds(20)).code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
 TEST_F(TracerTest, TheSeedsCallsWork) {
   Span span =
       tracer_.StartSpan(tracer_.NewTraceId(), std::nullopt, "runner", "execute", {{"attempt", 1}});

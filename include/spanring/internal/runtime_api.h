@@ -96,6 +96,7 @@ SPANRING_EXPORT bool DecideFromEnvironment() noexcept;
 SPANRING_EXPORT absl::Status Start(const Options& options);
 SPANRING_EXPORT absl::Status SetEnabled(bool enabled);
 SPANRING_EXPORT absl::Status Flush(absl::Duration timeout);
+SPANRING_EXPORT absl::Status FlushToDisk(absl::Duration timeout);
 SPANRING_EXPORT absl::Status Shutdown(absl::Duration timeout);
 SPANRING_EXPORT Stats GetStats() noexcept;
 
