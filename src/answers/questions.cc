@@ -169,6 +169,20 @@ SELECT json_build_object(
         json_agg(json_build_object('name', operation, 'spanKind', '') ORDER BY operation), '[]'))
 FROM (SELECT DISTINCT operation FROM trace_rollups WHERE hours = 24 AND service = $1) AS known)sql";
 
+const char kJaegerSearchV3[] = R"sql(
+SELECT json_build_object('result', result)
+FROM trace_to_otlp(ARRAY(
+    SELECT trace_id
+    FROM trace_search(
+        $1::timestamptz, $2::timestamptz, $3, $4, $5::jsonb, $6::bigint, $7::bigint, $8::integer)
+)) AS result
+WHERE result -> 'resourceSpans' <> '[]')sql";
+
+const char kJaegerTracesV3[] = R"sql(
+SELECT json_build_object('result', result)
+FROM trace_to_otlp($1::uuid[]) AS result
+WHERE result -> 'resourceSpans' <> '[]')sql";
+
 const char kJaegerSummaries[] = R"sql(
 WITH found AS (
     SELECT trace_id, row_number() OVER () AS n

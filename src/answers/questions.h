@@ -44,6 +44,8 @@ extern const char kJaegerTraces[];
 extern const char kJaegerDependencies[];  // $1 from, $2 to
 extern const char kJaegerServicesV3[];
 extern const char kJaegerOperationsV3[];
+extern const char kJaegerSearchV3[];
+extern const char kJaegerTracesV3[];
 extern const char kJaegerSummaries[];
 
 }  // namespace spanring::answers

@@ -44,18 +44,39 @@ class Search {
     return Bound(from, to, Text("limit"), "limit");
   }
 
+  // Each name also as Jaeger wrote it before, which its other clients still do.
   absl::StatusOr<std::vector<pg::Parameter>> V3() {
-    const absl::Time to = Rfc3339("query.startTimeMax").value_or(absl::Now());
-    const absl::Time from = Rfc3339("query.startTimeMin").value_or(to - absl::Hours(48));
-    service_ = Text("query.serviceName");
-    operation_ = Text("query.operationName");
-    Duration("query.durationMin", &least_ns_);
-    Duration("query.durationMax", &most_ns_);
+    const absl::Time to =
+        Rfc3339(Given("query.startTimeMax", "query.start_time_max")).value_or(absl::Now());
+    const absl::Time from =
+        Rfc3339(Given("query.startTimeMin", "query.start_time_min")).value_or(to - absl::Hours(48));
+    service_ = Text(Given("query.serviceName", "query.service_name"));
+    operation_ = Text(Given("query.operationName", "query.operation_name"));
+    Duration(Given("query.durationMin", "query.duration_min"), &least_ns_);
+    Duration(Given("query.durationMax", "query.duration_max"), &most_ns_);
     Tags(Text("query.attributes"), "query.attributes");
-    return Bound(from, to, Text("query.searchDepth"), "query.searchDepth");
+    Boolean(Given("query.rawTraces", "query.raw_traces"));
+    // To leave it out without a word would find other traces.
+    if (Text("query.filter")) Fail("query.filter", "unknown here: use query.attributes");
+    const std::string_view depth =
+        Given("query.searchDepth", Given("query.search_depth", "query.num_traces"));
+    return Bound(from, to, Text(depth), depth);
+  }
+
+  // What may stand beside the id of a trace. The id finds it whenever it was, and times are as they
+  // were recorded, so that none of it changes the answer.
+  absl::Status OfTraceV3() {
+    (void)Rfc3339(Given("startTime", "start_time"));
+    (void)Rfc3339(Given("endTime", "end_time"));
+    Boolean(Given("rawTraces", "raw_traces"));
+    return status_;
   }
 
  private:
+  std::string_view Given(std::string_view name, std::string_view otherwise) const {
+    return Text(name) ? name : otherwise;
+  }
+
   pg::Parameter Text(std::string_view name) const {
     std::optional<std::string> value = request_.Query(name);
     if (value && value->empty()) return std::nullopt;
@@ -89,6 +110,12 @@ class Search {
       return std::nullopt;
     }
     return time;
+  }
+
+  void Boolean(std::string_view name) {
+    const pg::Parameter text = Text(name);
+    bool is_true = false;
+    if (text && !absl::SimpleAtob(*text, &is_true)) Fail(name, "true or false");
   }
 
   void Duration(std::string_view name, pg::Parameter* ns) {
@@ -143,15 +170,15 @@ class Search {
   absl::Status status_;
 };
 
-Answer Traces(answers::Reader* reader, const std::vector<std::string>& ids) {
+Answer Traces(answers::Reader* reader, const std::vector<std::string>& ids,
+              const char* sql = answers::kJaegerTraces) {
   std::vector<std::string> uuids;
   for (const std::string& text : ids) {
     const absl::StatusOr<std::string> id = TraceId(text);
     if (!id.ok()) return id.status();
     uuids.push_back(*id);
   }
-  Answer answer =
-      reader->AskText(answers::kJaegerTraces, {absl::StrCat("{", absl::StrJoin(uuids, ","), "}")});
+  Answer answer = reader->AskText(sql, {absl::StrCat("{", absl::StrJoin(uuids, ","), "}")});
   if (absl::IsNotFound(answer.status())) return absl::NotFoundError("trace not found");
   return answer;
 }
@@ -186,9 +213,37 @@ Answer OperationsOf(answers::Reader* reader, const http::Request& request, const
   return reader->AskText(sql, {service});
 }
 
+Answer SearchV3(answers::Reader* reader, const http::Request& request, const char* sql) {
+  const auto bound = Search(request).V3();
+  if (!bound.ok()) return bound.status();
+  Answer answer = reader->AskText(sql, *bound);
+  if (absl::IsNotFound(answer.status())) return absl::NotFoundError("No traces found");
+  return answer;
+}
+
+Answer V3(answers::Reader* reader, const http::Request& request) {
+  const std::vector<std::string>& path = request.parts;
+  const std::string what = path.size() > 3 ? path[3] : "";
+  if (what == "traces" && path.size() == 5) {
+    const absl::Status status = Search(request).OfTraceV3();
+    return status.ok() ? Traces(reader, {path[4]}, answers::kJaegerTracesV3) : Answer(status);
+  }
+  if (path.size() != 4) return absl::NotFoundError("no such path");
+  if (what == "services") return reader->AskText(answers::kJaegerServicesV3);
+  if (what == "operations") return OperationsOf(reader, request, answers::kJaegerOperationsV3);
+  if (what == "traces") return SearchV3(reader, request, answers::kJaegerSearchV3);
+  if (what == "trace-summaries") return SearchV3(reader, request, answers::kJaegerSummaries);
+  return absl::NotFoundError("no such path");
+}
+
+bool IsV3(const http::Request& request) {
+  return request.parts.size() > 2 && request.parts[2] == "v3";
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> JaegerAnswer(answers::Reader* reader, const http::Request& request) {
+  if (IsV3(request)) return V3(reader, request);
   const std::vector<std::string>& path = request.parts;
   const std::size_t parts = path.size();
   const std::string what = parts > 2 ? path[2] : "";
@@ -202,28 +257,19 @@ absl::StatusOr<std::string> JaegerAnswer(answers::Reader* reader, const http::Re
   if (what == "traces" && parts == 3) return FindTraces(reader, request);
   if (what == "traces" && parts == 4) return Traces(reader, {path[3]});
   if (what == "dependencies" && parts == 3) return Dependencies(reader, request);
-  if (what == "v3" && parts == 4) {
-    if (path[3] == "services") return reader->AskText(answers::kJaegerServicesV3);
-    if (path[3] == "operations") {
-      return OperationsOf(reader, request, answers::kJaegerOperationsV3);
-    }
-    if (path[3] == "trace-summaries") {
-      const auto bound = Search(request).V3();
-      if (!bound.ok()) return bound.status();
-      return reader->AskText(answers::kJaegerSummaries, *bound);
-    }
-  }
   return absl::NotFoundError("no such path");
 }
 
-http::Response JaegerFailure(http::Response response) {
+http::Response JaegerFailure(const http::Request& request, http::Response response) {
   const Json said = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
-  const Json body = {{"data", nullptr},
-                     {"total", 0},
-                     {"limit", 0},
-                     {"offset", 0},
-                     {"errors", {{{"code", response.status}, {"msg", said["error"]["message"]}}}}};
-  response.body = body.dump();
+  const Json& message = said["error"]["message"];
+  const Json v1 = {{"data", nullptr},
+                   {"total", 0},
+                   {"limit", 0},
+                   {"offset", 0},
+                   {"errors", {{{"code", response.status}, {"msg", message}}}}};
+  const Json v3 = {{"error", {{"httpCode", response.status}, {"message", message}}}};
+  response.body = (IsV3(request) ? v3 : v1).dump();
   return response;
 }
 

@@ -152,7 +152,7 @@ http::Response Service::Route(const http::Request& request) {
     response = Reply(ApiAnswer(reader_, request), "application/json");
   } else if (path.starts_with("/api/")) {
     response = Reply(JaegerAnswer(reader_, request), "application/json");
-    if (response.status != 200) response = JaegerFailure(std::move(response));
+    if (response.status != 200) response = JaegerFailure(request, std::move(response));
   } else if (IsPagePath(path)) {
     response = PageAnswer(path);
     // Kept for ever, there is nothing to ask again.

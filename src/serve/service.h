@@ -51,8 +51,8 @@ class Service {
                                                     const http::Request& request);
 [[nodiscard]] absl::StatusOr<std::string> JaegerAnswer(answers::Reader* reader,
                                                        const http::Request& request);
-// A failure in Jaeger's envelope.
-[[nodiscard]] http::Response JaegerFailure(http::Response response);
+// A failure in the envelope of the version of Jaeger's API that was asked.
+[[nodiscard]] http::Response JaegerFailure(const http::Request& request, http::Response response);
 [[nodiscard]] absl::StatusOr<std::string> Metrics(answers::Reader* reader,
                                                   const http::ServerCounts& counts);
 

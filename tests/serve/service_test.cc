@@ -293,12 +293,105 @@ TEST_F(ServiceTest, JaegerSearch) {
   EXPECT_EQ(summary["errorSpanCount"], 3);
   EXPECT_EQ(summary["services"][0],
             json({{"name", "modal"}, {"spanCount", 1}, {"errorSpanCount", 1}}));
-  for (const char* target : {"/api/traces?start=x", "/api/traces?minDuration=fast",
-                             "/api/traces?tags=x", "/api/traces?limit=0", "/api/operations",
-                             "/api/traces?start=2&end=1", "/api/dependencies?endTs=x",
-                             "/api/v3/trace-summaries?query.startTimeMin=x", "/api/traces/x"}) {
+  for (const char* target :
+       {"/api/traces?start=x", "/api/traces?minDuration=fast", "/api/traces?tags=x",
+        "/api/traces?limit=0", "/api/operations", "/api/traces?start=2&end=1",
+        "/api/dependencies?endTs=x", "/api/traces/x"}) {
     EXPECT_EQ(Json(target, 400)["errors"][0]["code"], 400) << target;
   }
+}
+
+// The spans of an answer of v3, by the last two digits of their ids.
+json SpansById(const json& answer) {
+  json spans = json::object();
+  for (const json& resource : answer["result"]["resourceSpans"]) {
+    for (const json& scope : resource["scopeSpans"]) {
+      for (const json& span : scope["spans"]) {
+        spans[span["spanId"].get<std::string>().substr(14)] = span;
+      }
+    }
+  }
+  return spans;
+}
+
+TEST_F(ServiceTest, JaegerV3TraceIsOtlp) {
+  const json answer = Json(
+      "/api/v3/traces/00000000000070008000000000000020?startTime=2026-11-24T08:00:00Z"
+      "&endTime=2026-11-24T09:00:00.5%2B01:00&rawTraces=true");
+  ASSERT_EQ(answer["result"]["resourceSpans"].size(), 3U) << "one for each service";
+  EXPECT_EQ(answer["result"]["resourceSpans"][0]["resource"]["attributes"],
+            json({{{"key", "service.name"}, {"value", {{"stringValue", "runner"}}}}}));
+  const json spans = SpansById(answer);
+  ASSERT_EQ(spans.size(), 3U);
+  EXPECT_EQ(spans["23"]["traceId"], "00000000000070008000000000000020");
+  EXPECT_EQ(spans["23"]["parentSpanId"], "0000000000000022");
+  EXPECT_EQ(spans["23"]["name"], "infer");
+  EXPECT_EQ(spans["23"]["kind"], 2);
+  EXPECT_EQ(spans["23"]["status"], json({{"code", 2}, {"message", "CUDA <b>out</b> of memory"}}));
+  EXPECT_EQ(std::stoull(spans["23"]["endTimeUnixNano"].get<std::string>()) -
+                std::stoull(spans["23"]["startTimeUnixNano"].get<std::string>()),
+            8'000'000'000U);
+}
+
+TEST_F(ServiceTest, JaegerV3TraceByAnIdOf16Digits) {
+  database_->Run(
+      "INSERT INTO trace_spans (started_at, completed_at, duration_ns, duration_ms, execution_id,"
+      " trace_id, span_id, service, operation, status) SELECT started_at - interval '1 day',"
+      " started_at - interval '1 day', 0, 0, 60, '00000000-0000-0000-8000-000000000060', span_id,"
+      " 'old', 'old', 'completed' FROM trace_spans WHERE execution_id = 40 AND parent_span_id IS "
+      "NULL");
+  EXPECT_EQ(SpansById(Json("/api/v3/traces/8000000000000060")).size(), 1U);
+  database_->Run("DELETE FROM trace_spans WHERE execution_id = 60");
+}
+
+TEST_F(ServiceTest, JaegerV3Search) {
+  const auto found = [&](const std::string& query) {
+    std::vector<std::string> ids;
+    for (const json& span : SpansById(Json("/api/v3/traces?" + query))) {
+      const std::string id = span["traceId"].get<std::string>().substr(30);
+      if (ids.empty() || ids.back() != id) ids.push_back(id);
+    }
+    return ids;
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(found("query.serviceName=router"), (Ids{"20", "40"}));
+  EXPECT_EQ(found("query.service_name=router&query.search_depth=1"), (Ids{"40"}));
+  EXPECT_EQ(found("query.serviceName=router&query.num_traces=1"), (Ids{"40"}));
+  EXPECT_EQ(found("query.operationName=route&query.durationMin=1.5s"), (Ids{"20"}));
+  EXPECT_EQ(found("query.operation_name=route&query.duration_max=900ms&query.raw_traces=false"),
+            (Ids{"40"}));
+  EXPECT_EQ(found("query.attributes=%7B%22error.type%22%3A%22CUDAError%22%7D"), (Ids{"20"}));
+  EXPECT_EQ(Json("/api/v3/traces?query.serviceName=router")["result"]["resourceSpans"][0]
+                                                           ["scopeSpans"][0]["spans"][0]["traceId"],
+            "00000000000070008000000000000040")
+      << "the newest first";
+}
+
+TEST_F(ServiceTest, JaegerV3FailuresAreThoseOfItsGateway) {
+  EXPECT_EQ(Json("/api/v3/traces/00000000000070008000000000000099", 404),
+            json({{"error", {{"httpCode", 404}, {"message", "trace not found"}}}}));
+  for (const char* target :
+       {"/api/v3/traces?query.serviceName=none",
+        "/api/v3/traces?query.service_name=%27%20OR%20true--",
+        "/api/v3/traces?query.start_time_min=2001-01-01T00:00:00Z"
+        "&query.start_time_max=2001-01-02T00:00:00Z",
+        "/api/v3", "/api/v3/nothing", "/api/v3/traces/00000000000070008000000000000020/x"}) {
+    EXPECT_EQ(Json(target, 404)["error"]["httpCode"], 404) << target;
+  }
+  for (const char* target :
+       {"/api/v3/traces/x", "/api/v3/traces/0000000000000020?startTime=x",
+        "/api/v3/traces/0000000000000020?end_time=x", "/api/v3/traces/0000000000000020?rawTraces=x",
+        "/api/v3/traces?query.startTimeMin=x", "/api/v3/traces?query.start_time_max=x",
+        "/api/v3/traces?query.durationMin=fast", "/api/v3/traces?query.searchDepth=0",
+        "/api/v3/traces?query.rawTraces=x", "/api/v3/traces?query.attributes=x",
+        "/api/v3/traces?query.filter=%7B%7D", "/api/v3/operations",
+        "/api/v3/trace-summaries?query.startTimeMin=x"}) {
+    const json answer = Json(target, 400);
+    EXPECT_EQ(answer["error"]["httpCode"], 400) << target;
+    EXPECT_NE(answer["error"]["message"], "") << target;
+  }
+  EXPECT_THAT(Json("/api/v3/traces?query.num_traces=x", 400)["error"]["message"].get<std::string>(),
+              HasSubstr("query.num_traces"));
 }
 
 }  // namespace
