@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks the page: types, then its views in chromium over the demo's data.
 # Usage: check.sh PROGRAM FOLDER   FOLDER takes packages, the demo's server and screenshots.
+# The last line is "N passed, M failed".
 set -eu
 web=$(cd "$(dirname "$0")/.." && pwd)
 program=$(realpath "$1")
@@ -17,4 +18,9 @@ node node_modules/typescript/bin/tsc --project .
 export SPANRING_STATE_DIR="$folder/state"
 trap '"$program" dev down >"$folder/down.log" 2>&1' EXIT
 "$program" demo >"$folder/demo.log" 2>&1
-node page_test.mjs "$program" "$folder/screenshots"
+status=0
+node --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit \
+  --test-reporter-destination=page.xml page_test.mjs "$program" "$folder/screenshots" || status=$?
+count() { sed -nE "s/.*<!-- $1 ([0-9]+) -->.*/\1/p" page.xml; }
+echo "$(count pass) passed, $(($(count fail) + $(count cancelled))) failed"
+exit $status

@@ -1,7 +1,7 @@
 // Two generations of the SDK's client against spanring, over both transports: every tool, with answers
 // checked against their output schemas by the SDK; wrong arguments; unknown ids; and queries that must
 // be refused. The first negotiates 2025-11-25 with `initialize`, the second speaks 2026-07-28.
-// npm ci && node check.mjs PROGRAM DATABASE EXECUTION_ID: with the data of `./run demo`.
+// ./run mcp, or npm ci && node check.mjs PROGRAM DATABASE EXECUTION_ID: with the data of `./run demo`.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -12,10 +12,12 @@ import { spawn } from 'node:child_process';
 
 const [program, database, id = '2193'] = process.argv.slice(2);
 const executionId = Number(id);
-let failures = 0;
+let passed = 0;
+let failed = 0;
 
 function check(what, holds, seen) {
-  if (!holds) failures += 1;
+  if (holds) passed += 1;
+  else failed += 1;
   const shown = holds ? '' : `: ${JSON.stringify(seen).slice(0, 600)}`;
   console.log(`${holds ? 'ok  ' : 'FAIL'} ${what}${shown}`);
 }
@@ -173,5 +175,5 @@ try {
 } finally {
   server.kill();
 }
-console.log(failures === 0 ? 'all fine' : `${failures} failed`);
-process.exitCode = failures === 0 ? 0 : 1;
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
