@@ -30,7 +30,7 @@ TEST(PageAnswer, IsThePageAtEveryViewsAddress) {
 }
 
 TEST(PageAnswer, ServesWhatThePageNamesAndLetsItBeKept) {
-  ASSERT_FALSE(Assets().empty());
+  ASSERT_NE(Assets().empty(), SPANRING_HAS_PAGE);
   for (const Asset& asset : Assets()) {
     EXPECT_NE(IndexPage().find(asset.path), std::string_view::npos) << asset.path;
     const http::Response response = PageAnswer(asset.path);
@@ -46,6 +46,10 @@ TEST(PageAnswer, HasNoOtherFilesAndNoListing) {
                            "/../etc/passwd", "/executions/2193.json"}) {
     EXPECT_EQ(PageAnswer(path).status, 404) << path;
   }
+}
+
+TEST(IndexPage, SaysHowToBuildItWhereItIsLeftOut) {
+  EXPECT_NE(IndexPage().find("-Dpage=true") != std::string_view::npos, SPANRING_HAS_PAGE);
 }
 
 // The policy allows neither inline scripts nor inline styles.
