@@ -10,7 +10,7 @@ FROM (
     SELECT
         executions.*,
         -- Of very long ones the cause is told when asked for.
-        CASE WHEN $12::boolean AND status <> 'completed' AND spans <= 5000 THEN (
+        CASE WHEN $13::boolean AND status <> 'completed' AND spans <= 5000 THEN (
             SELECT row_to_json(first)
             FROM (
                 SELECT
@@ -29,6 +29,7 @@ FROM (
       AND ($8::timestamptz IS NULL OR started_at < $8)
       AND ($9::bigint IS NULL OR duration_ms >= $9)
       AND ($10::timestamptz IS NULL OR (started_at, execution_id) < ($10, $11::bigint))
+      AND ($12::bigint[] IS NULL OR execution_id = ANY ($12))
     ORDER BY started_at DESC, execution_id DESC
     LIMIT $1::integer
 ) AS page)sql";

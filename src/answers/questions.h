@@ -9,7 +9,8 @@
 namespace spanring::answers {
 
 // $1 how many; filters, NULL for any: $2 statuses by comma, $3 job, $4 model, $5 region, $6
-// service, $7 from, $8 to, $9 at least so many ms; $10, $11 behind this start and execution id.
+// service, $7 from, $8 to, $9 at least so many ms; $10, $11 behind this start and execution id;
+// $12 among these ids.
 extern const char kExecutions[];
 
 // $1 an execution id.

@@ -10,24 +10,19 @@
 
 namespace spanring::cli {
 
-absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters, int limit,
-                         bool causes) {
+absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters, int limit) {
   const absl::StatusOr<Session> session = Session::Open(context);
   if (!session.ok()) return session.status();
-  std::vector<pg::Parameter> parameters = NameParameters(filters);
-  parameters.insert(parameters.begin(), std::to_string(limit));
   pg::Parameter since;
   if (!filters.since.empty()) {
     absl::StatusOr<std::string> time = ResolveSince(*session, filters.since);
     if (!time.ok()) return time.status();
     since = *std::move(time);
   }
-  parameters.insert(parameters.end(), {since, std::nullopt, DurationParameter(filters),
-                                       std::nullopt, std::nullopt, causes ? "true" : "false"});
   const absl::StatusOr<pg::Result> answer =
       session->Query(absl::StrCat("SELECT answer -> 'executions', answer ->> 'has_more' FROM (",
                                   answers::kExecutions, ") AS listed (answer)"),
-                     parameters);
+                     ListParameters(filters, limit, since, std::nullopt));
   if (!answer.ok()) return answer.status();
   const std::string text(pg::Cell(answer->get(), 0, 0));
   if (context.options.json) {
@@ -38,13 +33,13 @@ absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters
       nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   std::vector<TableRow> rows;
   for (const nlohmann::json& execution : executions) {
-    rows.push_back(causes ? CauseRow(execution) : ExecutionRow(execution));
+    rows.push_back(filters.causes ? CauseRow(execution) : ExecutionRow(execution));
   }
   if (rows.empty()) {
     Print("no such executions");
     return kExitOk;
   }
-  std::vector<TableColumn> columns = causes ? CauseColumns() : ExecutionColumns();
+  std::vector<TableColumn> columns = filters.causes ? CauseColumns() : ExecutionColumns();
   DropEmpty(&columns, &rows);
   Print(DrawTable(columns, rows, context.width, context.style));
   if (pg::Cell(answer->get(), 0, 1) == "true" && context.progress) {

@@ -3,8 +3,9 @@
 // trace_executions is found by when an execution began, and its rows become visible later than
 // their times say: when a batch is committed, when a journal is delivered. So a poll reads three
 // things, each bounded: the newest executions; those that were seen unfinished; and, a page further
-// each time, all that began within a day before this command, round and round. What was printed is
-// remembered by its id.
+// each time, all that began within a day before this command, round and round. Those that have
+// finished meanwhile are asked for as `spanring list` asks, which knows the filters. What was
+// printed is remembered by its id.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "answers/questions.h"
 #include "cli/commands.h"
 #include "cli/execution_rows.h"
 #include "cli/render/table.h"
@@ -31,59 +33,58 @@ constexpr std::chrono::milliseconds kPause{1000};
 constexpr std::size_t kPageRows = 2000;
 constexpr std::size_t kMostWatched = 20'000;
 
-// $1 when the command began; filters, NULL for any: $2 statuses by comma, $3 job, $4 model, $5
-// region, $6 service, $7 at least so many ms. An execution is over when its root is there and no
-// span of it is open; one without a root when it has been still for a minute.
+// $1 when the command began. An execution is over when its root is there and no span of it is open;
+// one without a root when it has been still for a minute.
 constexpr char kRows[] = R"sql(
 SELECT
-    execution_id, trace_unix_us(started_at) AS started_us, row_to_json(page) AS row,
-    started_at::text AS started_at,
+    execution_id, trace_unix_us(started_at) AS started_us, started_at::text AS started_at,
     status <> 'started'
         AND (root_operation IS NOT NULL OR ended_at < now() - interval '1 minute') AS is_over,
-    coalesce(ended_at >= $1::timestamptz, true) AS is_new,
-    ($2::text IS NULL OR status = ANY (string_to_array($2, ',')))
-        AND ($3::text IS NULL OR job_id = $3)
-        AND ($4::text IS NULL OR model_id = $4)
-        AND ($5::text IS NULL OR region = $5)
-        AND ($6::text IS NULL OR $6 = ANY (services))
-        AND ($7::bigint IS NULL OR duration_ms >= $7) AS fits
+    coalesce(ended_at >= $1::timestamptz, true) AS is_new
 FROM (@) AS page
 ORDER BY ended_at, execution_id)sql";
 
-// $8 how many, $9, $10 behind this start and id, newest first.
+// $2 how many, $3, $4 behind this start and id, newest first.
 constexpr char kPage[] = R"sql(
 SELECT * FROM trace_executions
 WHERE started_at >= $1::timestamptz - interval '1 day'
-  AND ($9::timestamptz IS NULL OR (started_at, execution_id) < ($9, $10::bigint))
+  AND ($3::timestamptz IS NULL OR (started_at, execution_id) < ($3, $4::bigint))
 ORDER BY started_at DESC, execution_id DESC
-LIMIT $8::integer)sql";
+LIMIT $2::integer)sql";
 
-// $8 ids.
+// $2 ids.
 constexpr char kKnown[] = R"sql(
-SELECT * FROM trace_executions WHERE execution_id = ANY ($8::bigint[]))sql";
+SELECT * FROM trace_executions WHERE execution_id = ANY ($2::bigint[]))sql";
+
+// In the order of the ids. Each as it is in the list's JSON.
+constexpr char kFitting[] = R"sql(
+SELECT execution.row::text AS row
+FROM (@) AS listed (answer), json_array_elements(listed.answer -> 'executions') AS execution (row)
+ORDER BY array_position($12, (execution.row ->> 'execution_id')::bigint))sql";
 
 std::string Rows(const char* page) { return absl::StrReplaceAll(kRows, {{"@", page}}); }
 
+template <typename Ids>
+std::string Array(const Ids& ids) {
+  return absl::StrCat("{", absl::StrJoin(ids, ","), "}");
+}
+
 class Follower {
  public:
-  Follower(const Context& context, std::vector<pg::Parameter> filters)
-      : context_(context), filters_(std::move(filters)) {}
+  Follower(const Context& context, const ExecutionFilters& filters, std::string began)
+      : context_(context), filters_(filters), began_(std::move(began)) {}
 
   absl::Status Poll(const Session& session) {
-    finished_.clear();
     if (absl::Status status = Newest(session); !status.ok()) return status;
     if (absl::Status status = Watched(session); !status.ok()) return status;
     if (absl::Status status = Sweep(session); !status.ok()) return status;
-    PrintFinished();
-    return absl::OkStatus();
+    return PrintFinished(session);
   }
 
  private:
   absl::StatusOr<pg::Result> Page(const Session& session, const pg::Parameter& before,
                                   const pg::Parameter& before_id) {
-    std::vector<pg::Parameter> parameters = filters_;
-    parameters.insert(parameters.end(), {std::to_string(kPageRows), before, before_id});
-    return session.Query(Rows(kPage), parameters);
+    return session.Query(Rows(kPage), {began_, std::to_string(kPageRows), before, before_id});
   }
 
   absl::Status Newest(const Session& session) {
@@ -95,9 +96,7 @@ class Follower {
 
   absl::Status Watched(const Session& session) {
     if (watched_.empty()) return absl::OkStatus();
-    std::vector<pg::Parameter> parameters = filters_;
-    parameters.push_back(absl::StrCat("{", absl::StrJoin(watched_, ","), "}"));
-    const absl::StatusOr<pg::Result> rows = session.Query(Rows(kKnown), parameters);
+    const absl::StatusOr<pg::Result> rows = session.Query(Rows(kKnown), {began_, Array(watched_)});
     if (!rows.ok()) return rows.status();
     Take(*rows);
     return absl::OkStatus();
@@ -136,25 +135,35 @@ class Follower {
         continue;
       }
       watched_.erase(id);
-      if (Field(rows, row, "is_new") != "t" || !printed_.insert(id).second) continue;
-      if (Field(rows, row, "fits") == "t") finished_.push_back(Field(rows, row, "row"));
+      if (Field(rows, row, "is_new") == "t" && printed_.insert(id).second) finished_.push_back(id);
     }
   }
 
-  void PrintFinished() {
-    if (context_.options.json) {
-      for (const std::string& row : finished_) Print(EscapeJson(row));
-    } else if (!finished_.empty()) {
-      std::vector<TableRow> rows;
-      for (const std::string& row : finished_) {
+  // Where it fails, the next poll prints them.
+  absl::Status PrintFinished(const Session& session) {
+    if (finished_.empty()) return absl::OkStatus();
+    const absl::StatusOr<pg::Result> fitting =
+        session.Query(absl::StrReplaceAll(kFitting, {{"@", answers::kExecutions}}),
+                      ListParameters(filters_, finished_.size(), std::nullopt, Array(finished_)));
+    if (!fitting.ok()) return fitting.status();
+    finished_.clear();
+    std::vector<TableRow> rows;
+    for (int i = 0; i < PQntuples(fitting->get()); ++i) {
+      const std::string row = Field(*fitting, i, "row");
+      if (context_.options.json) {
+        Print(EscapeJson(row));
+      } else {
         rows.push_back(ExecutionRow(nlohmann::json::parse(row, nullptr, false)));
       }
+    }
+    if (!rows.empty()) {
       std::vector<std::string> lines = DrawTable(Columns(), rows, context_.width, context_.style);
       if (has_title_) lines.erase(lines.begin());
       has_title_ = true;
       Print(lines);
     }
     std::fflush(stdout);
+    return absl::OkStatus();
   }
 
   // As wide as most are, so that what comes later stands below.
@@ -170,12 +179,13 @@ class Follower {
   }
 
   const Context& context_;
-  const std::vector<pg::Parameter> filters_;
+  const ExecutionFilters& filters_;
+  const std::string began_;
   absl::flat_hash_set<std::int64_t> watched_;  // Seen, and not over.
-  absl::flat_hash_set<std::int64_t> printed_;  // Or left out, being over.
+  absl::flat_hash_set<std::int64_t> printed_;  // Or about to be, or left out by the filters.
   pg::Parameter swept_to_;
   pg::Parameter swept_to_id_;
-  std::vector<std::string> finished_;
+  std::vector<std::int64_t> finished_;  // To be printed, if they fit.
   bool has_title_ = false;
 };
 
@@ -187,10 +197,7 @@ absl::StatusOr<int> Tail(const Context& context, const ExecutionFilters& filters
   const absl::StatusOr<std::string> began =
       ResolveSince(*session, filters.since.empty() ? "now" : filters.since);
   if (!began.ok()) return began.status();
-  std::vector<pg::Parameter> parameters = NameParameters(filters);
-  parameters.insert(parameters.begin(), *began);
-  parameters.push_back(DurationParameter(filters));
-  Follower follower(context, std::move(parameters));
+  Follower follower(context, filters, *began);
   EndQuietlyOnSignals();
   bool told = false;
   for (bool first = true;; first = false) {

@@ -50,9 +50,9 @@ struct ExportArguments {
 };
 [[nodiscard]] absl::StatusOr<int> Export(const Context& context, const ExportArguments& arguments);
 
-// The newest executions that pass the filters; with `causes`, why those failed that did.
+// The newest executions that pass the filters.
 [[nodiscard]] absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters,
-                                       int limit, bool causes);
+                                       int limit);
 // Executions as they finish, until SIGINT or SIGTERM.
 [[nodiscard]] absl::StatusOr<int> Tail(const Context& context, const ExecutionFilters& filters);
 struct TopArguments {

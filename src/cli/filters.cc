@@ -1,6 +1,7 @@
 #include "cli/filters.h"
 
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -42,18 +43,20 @@ absl::StatusOr<std::string> ResolveSince(const Session& session, const std::stri
   return result.status();
 }
 
-std::vector<pg::Parameter> NameParameters(const ExecutionFilters& filters) {
-  std::vector<pg::Parameter> parameters;
+std::vector<pg::Parameter> ListParameters(const ExecutionFilters& filters, std::size_t limit,
+                                          pg::Parameter from, pg::Parameter ids) {
+  std::vector<pg::Parameter> parameters = {std::to_string(limit)};
   for (const std::string& text : {absl::StrJoin(filters.statuses, ","), filters.job, filters.model,
                                   filters.region, filters.service}) {
     parameters.push_back(text.empty() ? pg::Parameter() : text);
   }
+  const std::optional<std::int64_t> least_ms = LengthMs(filters.min_duration);
+  parameters.insert(
+      parameters.end(),
+      {std::move(from), std::nullopt,
+       least_ms ? pg::Parameter(std::to_string(*least_ms)) : pg::Parameter(), std::nullopt,
+       std::nullopt, std::move(ids), filters.causes ? "true" : "false"});
   return parameters;
-}
-
-pg::Parameter DurationParameter(const ExecutionFilters& filters) {
-  const std::optional<std::int64_t> ms = LengthMs(filters.min_duration);
-  return ms ? pg::Parameter(std::to_string(*ms)) : pg::Parameter();
 }
 
 }  // namespace spanring::cli

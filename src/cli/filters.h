@@ -5,6 +5,7 @@
 // Design: docs/operations.md#looking
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct ExecutionFilters {
   std::string service;
   std::string since;         // "2d", or what PostgreSQL reads as a time
   std::string min_duration;  // "5s"
+  bool causes = false;       // No filter: whether to say why those failed that did.
 };
 
 // "250ms", "5s", "1.5m", "1h", "2d", "1w", in milliseconds.
@@ -33,8 +35,10 @@ struct ExecutionFilters {
 [[nodiscard]] absl::StatusOr<std::string> ResolveSince(const Session& session,
                                                        const std::string& since);
 
-// Parameters of the filters, NULL for any: statuses by comma, job, model, region, service.
-[[nodiscard]] std::vector<pg::Parameter> NameParameters(const ExecutionFilters& filters);
-[[nodiscard]] pg::Parameter DurationParameter(const ExecutionFilters& filters);
+// Parameters of answers::kExecutions: at most so many that fit, of those since `from`, and of those
+// among `ids`, where these are given. `filters.since` is the caller's to resolve.
+[[nodiscard]] std::vector<pg::Parameter> ListParameters(const ExecutionFilters& filters,
+                                                        std::size_t limit, pg::Parameter from,
+                                                        pg::Parameter ids);
 
 }  // namespace spanring::cli

@@ -83,7 +83,6 @@ struct Arguments {
   ExportArguments exported;
   ExecutionFilters filters;
   int executions = 20;
-  bool causes = false;
   TopArguments top;
   std::string shell;
   std::vector<std::string> sql;
@@ -255,18 +254,18 @@ void AddFilters(CLI::App* app, ExecutionFilters* filters) {
   app->add_option("--service", filters->service, "in which this service took part");
   app->add_option("--min-duration", filters->min_duration, "that took at least so long: 5s")
       ->check(IsLength);
+  app->add_flag("--causes", filters->causes, "and why those failed that did not complete");
 }
 
 void AddLook(CLI::App* app, Arguments* arguments, Command* chosen) {
   CLI::App* list =
       AddCommand(app, "list", "The newest executions", chosen, [arguments](const Context& context) {
-        return List(context, arguments->filters, arguments->executions, arguments->causes);
+        return List(context, arguments->filters, arguments->executions);
       });
   AddFilters(list, &arguments->filters);
   list->add_option("--since", arguments->filters.since, "started since: 1h, 2d, or a time");
   list->add_option("--limit", arguments->executions, "at most so many (20)")
       ->check(CLI::Range(1, 10000));
-  list->add_flag("--causes", arguments->causes, "and why those that did not complete failed");
   CLI::App* tail =
       AddCommand(app, "tail", "Executions as they finish; Ctrl-C ends it", chosen,
                  [arguments](const Context& context) { return Tail(context, arguments->filters); });

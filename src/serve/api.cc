@@ -23,6 +23,7 @@ Answer Executions(answers::Reader* reader, const http::Request& request) {
   bound.push_back(asked.OptionalNumber("min_duration_ms", 0, INT64_MAX));
   bound.push_back(asked.Text("before"));
   bound.push_back(asked.OptionalNumber("before_id", INT64_MIN, INT64_MAX));
+  bound.push_back(std::nullopt);  // Among all ids.
   bound.push_back(asked.Bool("causes"));
   const absl::Status status = asked.status();
   if (!status.ok()) return status;
