@@ -33,13 +33,13 @@ absl::StatusOr<int> List(const Context& context, const ExecutionFilters& filters
       nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   std::vector<TableRow> rows;
   for (const nlohmann::json& execution : executions) {
-    rows.push_back(filters.causes ? CauseRow(execution) : ExecutionRow(execution));
+    rows.push_back(ExecutionRow(execution, filters.causes));
   }
   if (rows.empty()) {
     Print("no such executions");
     return kExitOk;
   }
-  std::vector<TableColumn> columns = filters.causes ? CauseColumns() : ExecutionColumns();
+  std::vector<TableColumn> columns = ExecutionColumns(filters.causes);
   DropEmpty(&columns, &rows);
   Print(DrawTable(columns, rows, context.width, context.style));
   if (pg::Cell(answer->get(), 0, 1) == "true" && context.progress) {

@@ -153,11 +153,12 @@ class Follower {
       if (context_.options.json) {
         Print(EscapeJson(row));
       } else {
-        rows.push_back(ExecutionRow(nlohmann::json::parse(row, nullptr, false)));
+        rows.push_back(ExecutionRow(nlohmann::json::parse(row, nullptr, false), filters_.causes));
       }
     }
     if (!rows.empty()) {
-      std::vector<std::string> lines = DrawTable(Columns(), rows, context_.width, context_.style);
+      std::vector<std::string> lines =
+          DrawTable(Columns(filters_.causes), rows, context_.width, context_.style);
       if (has_title_) lines.erase(lines.begin());
       has_title_ = true;
       Print(lines);
@@ -167,9 +168,9 @@ class Follower {
   }
 
   // As wide as most are, so that what comes later stands below.
-  static std::vector<TableColumn> Columns() {
+  static std::vector<TableColumn> Columns(bool causes) {
     constexpr std::size_t kUsual[] = {1, 9, 9, 9, 20, 8, 8, 7};
-    std::vector<TableColumn> columns = ExecutionColumns();
+    std::vector<TableColumn> columns = ExecutionColumns(causes);
     for (std::size_t i = 0; i < std::min(columns.size(), std::size(kUsual)); ++i) {
       const std::size_t width = std::max(kUsual[i], columns[i].title.size());
       columns[i].title = columns[i].right_aligned ? PadLeft(columns[i].title, width)

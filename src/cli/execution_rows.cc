@@ -47,46 +47,40 @@ std::string Cause(const nlohmann::json& execution) {
                       type == "NETWORK_TIMEOUT" ? service : Label(service, operation));
 }
 
-// Columns up to when it started.
-constexpr std::size_t kWhen = 5;
-
 }  // namespace
 
-std::vector<TableColumn> ExecutionColumns() {
-  return {{.title = ""},
-          {.title = "execution", .right_aligned = true},
-          {.title = "status"},
-          {.title = "duration", .right_aligned = true},
-          {.title = "started"},
-          {.title = "job", .flexible = true},
-          {.title = "model", .flexible = true},
-          {.title = "region", .flexible = true},
-          {.title = "root operation", .flexible = true}};
-}
-
-TableRow ExecutionRow(const nlohmann::json& execution) {
-  const std::string status = Text(execution, "status");
-  const bool failed = status == "failed" || status == "timeout";
-  const std::string operation = Text(execution, "root_operation");
-  return {.cells = {failed ? "!" : "", Text(execution, "execution_id"), status, Duration(execution),
-                    Time(Text(execution, "started_at")), Text(execution, "job_id"),
-                    Text(execution, "model_id"), Text(execution, "region"),
-                    operation.empty() ? "" : Label(Text(execution, "root_service"), operation)},
-          .tone = status == "completed" ? Tone::kPlain : Style::OfStatus(status),
-          .note = ""};
-}
-
-std::vector<TableColumn> CauseColumns() {
-  std::vector<TableColumn> columns = ExecutionColumns();
-  columns.resize(kWhen);
-  columns.push_back({.title = "cause", .flexible = true});
+std::vector<TableColumn> ExecutionColumns(bool causes) {
+  std::vector<TableColumn> columns = {{.title = ""},
+                                      {.title = "execution", .right_aligned = true},
+                                      {.title = "status"},
+                                      {.title = "duration", .right_aligned = true},
+                                      {.title = "started"}};
+  if (causes) {
+    columns.push_back({.title = "cause", .flexible = true});
+    return columns;
+  }
+  for (const char* title : {"job", "model", "region", "root operation"}) {
+    columns.push_back({.title = title, .flexible = true});
+  }
   return columns;
 }
 
-TableRow CauseRow(const nlohmann::json& execution) {
-  TableRow row = ExecutionRow(execution);
-  row.cells.resize(kWhen);
-  row.cells.push_back(Cause(execution));
+TableRow ExecutionRow(const nlohmann::json& execution, bool causes) {
+  const std::string status = Text(execution, "status");
+  const bool failed = status == "failed" || status == "timeout";
+  TableRow row = {.cells = {failed ? "!" : "", Text(execution, "execution_id"), status,
+                            Duration(execution), Time(Text(execution, "started_at"))},
+                  .tone = status == "completed" ? Tone::kPlain : Style::OfStatus(status),
+                  .note = ""};
+  if (causes) {
+    row.cells.push_back(Cause(execution));
+    return row;
+  }
+  const std::string operation = Text(execution, "root_operation");
+  for (const char* name : {"job_id", "model_id", "region"}) {
+    row.cells.push_back(Text(execution, name));
+  }
+  row.cells.push_back(operation.empty() ? "" : Label(Text(execution, "root_service"), operation));
   return row;
 }
 

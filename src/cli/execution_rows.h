@@ -13,13 +13,10 @@
 
 namespace spanring::cli {
 
-[[nodiscard]] std::vector<TableColumn> ExecutionColumns();
+// With `causes`, of rows that were asked for them: why it failed in place of what it was.
+[[nodiscard]] std::vector<TableColumn> ExecutionColumns(bool causes);
 // The row as PostgreSQL's JSON has it. What failed is marked, and in its status's tone.
-[[nodiscard]] TableRow ExecutionRow(const nlohmann::json& execution);
-
-// The same of a list that was asked for causes: why it failed in place of what it was.
-[[nodiscard]] std::vector<TableColumn> CauseColumns();
-[[nodiscard]] TableRow CauseRow(const nlohmann::json& execution);
+[[nodiscard]] TableRow ExecutionRow(const nlohmann::json& execution, bool causes);
 
 // Leaves out job, model and region where no row has one.
 void DropEmpty(std::vector<TableColumn>* columns, std::vector<TableRow>* rows);
