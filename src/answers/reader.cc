@@ -1,10 +1,16 @@
 #include "answers/reader.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace spanring::answers {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
 
 absl::StatusOr<pg::Result> Reader::Ask(const std::string& sql,
                                        const std::vector<pg::Parameter>& parameters) {
@@ -20,7 +26,7 @@ absl::StatusOr<pg::Result> Reader::Ask(const std::string& sql,
       break;
     }
     result = AskOn(connection->get(), sql, parameters);
-    if (PQstatus(connection->get()) != CONNECTION_OK) connection->reset();
+    if (pg::IsStuck(connection->get())) connection->reset();
     GiveBack(*std::move(connection));
   }
   // relaxed: numbers for people.
@@ -79,16 +85,25 @@ void Reader::GiveBack(pg::Connection connection) {
 
 absl::StatusOr<pg::Result> Reader::AskOn(PGconn* connection, const std::string& sql,
                                          const std::vector<pg::Parameter>& parameters) {
+  // The server's own time limit says nothing when the server does not: stopped, or behind a network
+  // that drops packets. Here is one of ours behind it, or a worker would wait for ever.
+  const auto soon = [this] { return Clock::now() + options_.answer_time; };
   const auto time_ms = options_.statement_time.count();
-  const absl::Status status = pg::Execute(
-      connection, absl::StrCat("BEGIN READ ONLY; SET LOCAL statement_timeout = ", time_ms,
+  const absl::Status status =
+      pg::Execute(connection,
+                  absl::StrCat("BEGIN READ ONLY; SET LOCAL statement_timeout = ", time_ms,
                                "; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'",
-                               options_.as_reader ? "; SET LOCAL ROLE spanring_reader" : ""));
+                               options_.as_reader ? "; SET LOCAL ROLE spanring_reader" : ""),
+                  soon());
+  if (absl::IsDeadlineExceeded(status)) return absl::UnavailableError(status.message());
   if (!status.ok()) return status;
-  absl::StatusOr<pg::Result> result = pg::Query(connection, sql, parameters);
+  absl::StatusOr<pg::Result> result =
+      pg::Query(connection, sql, parameters, soon() + options_.statement_time);
   // Should that fail, the connection is gone, which Ask sees.
-  (void)pg::Execute(connection, "ROLLBACK");
-  if (!result.ok() && pg::SqlState(result.status()) == "57014") {
+  if (!pg::IsStuck(connection)) (void)pg::Execute(connection, "ROLLBACK", soon());
+  const bool is_late =
+      absl::IsDeadlineExceeded(result.status()) || pg::SqlState(result.status()) == "57014";
+  if (is_late) {
     return absl::DeadlineExceededError(
         absl::StrCat("the database took longer than ", time_ms / 1000, " s"));
   }

@@ -3,8 +3,8 @@
 // Threads: any; a question waits for a free connection.
 // Memory: connections are kept; a result belongs to the caller.
 // Errors: Unavailable = no connection, or none free in time; DeadlineExceeded = the statement took
-//   too long; NotFound = the answer is NULL; Internal carries the SQLSTATE. No message holds a
-//   password.
+//   too long, or the database fell silent; NotFound = the answer is NULL; Internal carries the
+//   SQLSTATE. No message holds a password.
 // Design: docs/web.md
 #pragma once
 
@@ -31,6 +31,8 @@ struct ReaderOptions {
   std::size_t connections = 8;
   std::chrono::milliseconds statement_time{15'000};
   std::chrono::milliseconds wait_time{5'000};  // for a free connection
+  // To say what needs no time; behind statement_time, to say that it is over.
+  std::chrono::milliseconds answer_time{5'000};
 };
 
 class Reader {

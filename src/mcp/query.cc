@@ -65,8 +65,9 @@ std::string HowTo(std::string_view login) {
       std::string(login));
 }
 
-absl::Status CheckLogin(PGconn* connection) {
-  const absl::StatusOr<pg::Result> result = pg::Query(connection, kExcess);
+absl::Status CheckLogin(PGconn* connection, const QueryLimits& limits) {
+  const absl::StatusOr<pg::Result> result =
+      pg::Query(connection, kExcess, {}, Clock::now() + limits.time + limits.grace);
   if (!result.ok()) return result.status();
   if (PQntuples(result->get()) != 1) return absl::FailedPreconditionError("who asks is unknown");
   const std::string excess(pg::Cell(result->get(), 0, 0));
@@ -93,7 +94,7 @@ absl::Status CheckLogin(PGconn* connection) {
 absl::Status Said(const absl::Status& status, const QueryLimits& limits) {
   if (status.ok() || absl::IsUnavailable(status)) return status;
   const std::string_view code = pg::SqlState(status);
-  if (code == "57014" || code == "25P03") {
+  if (code == "57014" || code == "25P03" || absl::IsDeadlineExceeded(status)) {
     return absl::DeadlineExceededError(
         absl::StrCat("the query took longer than ", limits.time.count() / 1000,
                      " s: ask for less, with a condition on started_at or execution_id"));
@@ -105,7 +106,10 @@ absl::Status Said(const absl::Status& status, const QueryLimits& limits) {
 class Run {
  public:
   Run(PGconn* connection, const QueryLimits& limits)
-      : connection_(connection), limits_(limits), end_(Clock::now() + limits.time) {}
+      : connection_(connection),
+        limits_(limits),
+        end_(Clock::now() + limits.time),
+        given_up_(end_ + limits.grace) {}
 
   absl::StatusOr<Json> Answer(const std::string& query, std::optional<std::int64_t> execution_id) {
     if (const absl::Status begun = Begin(); !begun.ok()) return begun;
@@ -116,9 +120,11 @@ class Run {
 
  private:
   absl::Status Begin() {
-    return pg::Execute(connection_, absl::StrCat("BEGIN READ ONLY; SET LOCAL timezone = 'UTC'; "
-                                                 "SET LOCAL datestyle = 'ISO'; ",
-                                                 TimeLeft()));
+    return pg::Execute(connection_,
+                       absl::StrCat("BEGIN READ ONLY; SET LOCAL timezone = 'UTC'; "
+                                    "SET LOCAL datestyle = 'ISO'; ",
+                                    TimeLeft()),
+                       given_up_);
   }
 
   // Before each statement: the one before may have changed it.
@@ -133,9 +139,9 @@ class Run {
   // As it is given, so that it is one whole statement by itself; nothing runs.
   absl::Status Describe(const std::string& query) {
     const Oid types[] = {20};  // bigint; unused where there is no $1
-    pg::Result prepared(PQprepare(connection_, "", query.c_str(), 1, types));
+    const pg::Result prepared = Answered(PQsendPrepare(connection_, "", query.c_str(), 1, types));
     if (absl::Status status = Failed(prepared.get()); !status.ok()) return status;
-    described_.reset(PQdescribePrepared(connection_, ""));
+    described_ = Answered(PQsendDescribePrepared(connection_, ""));
     if (absl::Status status = Failed(described_.get()); !status.ok()) return status;
     const int columns = PQnfields(described_.get());
     if (columns == 0)
@@ -163,8 +169,8 @@ class Run {
     const Oid types[] = {20};
     const std::string id = absl::StrCat(execution_id.value_or(0));
     const char* values[] = {execution_id ? id.c_str() : nullptr};
-    const pg::Result opened(
-        PQexecParams(connection_, cursor.c_str(), 1, types, values, nullptr, nullptr, 0));
+    const pg::Result opened = Answered(
+        PQsendQueryParams(connection_, cursor.c_str(), 1, types, values, nullptr, nullptr, 0));
     return Failed(opened.get());
   }
 
@@ -173,9 +179,9 @@ class Run {
     bool truncated = false;
     while (!truncated) {
       if (Clock::now() >= end_) return absl::InternalError("too late [57014]");
-      if (absl::Status set = pg::Execute(connection_, TimeLeft()); !set.ok()) return set;
+      if (absl::Status set = pg::Execute(connection_, TimeLeft(), given_up_); !set.ok()) return set;
       const absl::StatusOr<pg::Result> some =
-          pg::Query(connection_, "FETCH FORWARD 10 FROM spanring_query");
+          pg::Query(connection_, "FETCH FORWARD 10 FROM spanring_query", {}, given_up_);
       if (!some.ok()) return some.status();
       for (int row = 0; row < PQntuples(some->get()) && !truncated; ++row) {
         Json cells = Json::array();
@@ -206,7 +212,9 @@ class Run {
     std::int64_t whole = 0;
     double number = 0;
     const absl::string_view digits(text.data(), text.size());
-    if (type == "integer" && absl::SimpleAtoi(digits, &whole)) return whole;
+    // A sum of bigint is numeric: as a double it would lose its last digits.
+    const bool may_be_whole = type == "integer" || type == "number";
+    if (may_be_whole && absl::SimpleAtoi(digits, &whole)) return whole;
     if (type == "number" && absl::SimpleAtod(digits, &number) && number - number == 0)
       return number;
     return Cleaned(text, limits_.cell_bytes);
@@ -238,11 +246,18 @@ class Run {
     }
   }
 
+  pg::Result Answered(int is_sent) const {
+    return is_sent == 1 ? pg::Await(connection_, given_up_) : nullptr;
+  }
+
   absl::Status Failed(const PGresult* result) const {
     const ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
     const char* code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (result == nullptr && PQstatus(connection_) == CONNECTION_OK) {
+      return absl::DeadlineExceededError("the database does not answer");
+    }
     if (PQstatus(connection_) != CONNECTION_OK || code == nullptr) {
       return absl::UnavailableError(pg::OneLine(PQerrorMessage(connection_)));
     }
@@ -252,6 +267,7 @@ class Run {
   PGconn* const connection_;
   const QueryLimits limits_;
   const Clock::time_point end_;
+  const Clock::time_point given_up_;  // where not even the server's own time limit is heard of
   pg::Result described_;
   std::size_t bytes_ = 0;
 };
@@ -263,7 +279,7 @@ absl::StatusOr<Json> RunQuery(const std::string& conninfo, const std::string& qu
   // Of its own and closed afterwards: nothing that a query leaves in a session outlives it.
   const absl::StatusOr<pg::Connection> connection = pg::Connect(conninfo, "spanring query");
   if (!connection.ok()) return connection.status();
-  if (absl::Status status = CheckLogin(connection->get()); !status.ok()) return status;
+  if (absl::Status status = CheckLogin(connection->get(), limits); !status.ok()) return status;
   absl::StatusOr<Json> answer = Run(connection->get(), limits).Answer(query, execution_id);
   if (absl::IsInvalidArgument(answer.status())) return answer.status();
   if (!answer.ok()) return Said(answer.status(), limits);

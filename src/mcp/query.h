@@ -26,6 +26,7 @@ struct QueryLimits {
   std::size_t cell_bytes = 2000;
   int columns = 100;
   std::chrono::milliseconds time{10'000};
+  std::chrono::milliseconds grace{5'000};  // behind it, for the server to say so
 };
 
 // {"columns": [{"name", "type"}], "rows": [[...]], "row_count", "truncated"}. Numbers and booleans

@@ -7,6 +7,7 @@
 
 #include <libpq-fe.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ using Result = std::unique_ptr<PGresult, ResultClearer>;
 
 // A text parameter of a query, or NULL.
 using Parameter = std::optional<std::string>;
+
+// When to wait no longer.
+using Deadline = std::chrono::steady_clock::time_point;
 
 // What is wrong with a connection string or URL, "" when nothing is that can be told without a
 // server. Never a part of it: a password with an unescaped character lands anywhere when libpq

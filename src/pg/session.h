@@ -18,8 +18,6 @@
 
 namespace spanring::pg {
 
-using Deadline = std::chrono::steady_clock::time_point;
-
 // What went wrong, by what the shipper can do about it.
 enum class FailureKind {
   kNone,

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fault/faulty_proxy.h"
 #include "support.h"
 
 namespace spanring::mcp {
@@ -41,6 +42,11 @@ TracedDatabase* QueryTest::traced_ = nullptr;
 TEST_F(QueryTest, AnswersInTypes) {
   EXPECT_EQ(Rows("SELECT 1::bigint, 0.5, true, NULL::text, 'a', '{1,2}'::integer[]"),
             json::parse(R"([[1, 0.5, true, null, "a", "{1,2}"]])"));
+}
+
+TEST_F(QueryTest, ASumOfWholeNumbersIsWhole) {
+  EXPECT_EQ(Rows("SELECT sum(9007199254740993)::text, sum(9007199254740993), sum(0.5)"),
+            json::parse(R"([["9007199254740993", 9007199254740993, 0.5]])"));
 }
 
 TEST_F(QueryTest, TakesWhateverIsOneSelect) {
@@ -124,6 +130,20 @@ TEST_F(QueryTest, IsBoundedInTimeRowsAndBytes) {
   std::string wide = "SELECT 1";
   for (int i = 0; i < 100; ++i) wide += ", 1";
   EXPECT_THAT(Refused(wide), HasSubstr("at most 100 columns"));
+}
+
+TEST_F(QueryTest, ADatabaseThatFallsSilentHoldsNobodyUp) {
+  const std::string folder = PQhost(traced_->database().connection());
+  if (!folder.starts_with('/')) GTEST_SKIP() << "the server has no socket here";
+  test::FaultyProxy proxy(folder + "/.s.PGSQL." + PQport(traced_->database().connection()));
+  proxy.WhenServerSays("silence", test::FaultyProxy::Fault::kSwallow, 1);
+  const QueryLimits hasty = {.time = std::chrono::milliseconds(300),
+                             .grace = std::chrono::milliseconds(300)};
+  const absl::Status status = RunQuery(traced_->viewer() + " " + proxy.conninfo(),
+                                       "SELECT 'sil' || 'ence'", std::nullopt, hasty)
+                                  .status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_EQ(proxy.faults_left(), 0);
 }
 
 TEST_F(QueryTest, NothingOfASessionIsLeftForTheNext) {
