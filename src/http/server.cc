@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -30,17 +31,30 @@ namespace wire = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-Request FromWire(const wire::request<wire::string_body>& received) {
+absl::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
+
+// All but the target and the body.
+Request FromWire(const wire::request_header<>& received) {
   Request request;
   const beast::string_view method = received.method_string();
   request.method = received.method() == wire::verb::head ? "GET" : std::string(method);
   for (const auto& field : received) {
-    request.headers.emplace_back(absl::AsciiStrToLower(absl::string_view(
-                                     field.name_string().data(), field.name_string().size())),
+    request.headers.emplace_back(absl::AsciiStrToLower(View(field.name_string())),
                                  std::string(field.value()));
   }
-  request.body = received.body();
   return request;
+}
+
+// "" where the header is sound. What a proxy in front may read in another way than we do ends here,
+// or one's request could bring another's with it: RFC 9112, 3.2, 6.1 and 6.3.
+const char* FaultOf(const wire::request_header<>& received) {
+  if (received.count(wire::field::host) > 1) return "more than one Host";
+  const std::size_t codings = received.count(wire::field::transfer_encoding);
+  const absl::string_view coding = View(received[wire::field::transfer_encoding]);
+  if (codings > 1 || (codings == 1 && !absl::EqualsIgnoreCase(coding, "chunked"))) {
+    return "the only Transfer-Encoding here is chunked";
+  }
+  return "";
 }
 
 // What the client did wrong, or 0 where there is nobody to tell.
@@ -90,10 +104,16 @@ class Server::Impl {
     return absl::OkStatus();
   }
 
-  void Stop() {
-    if (!thread_.joinable()) return;
+  bool Stop() {
+    if (!thread_.joinable()) return !is_cut_short_;
     asio::post(io_, [this] { BeginStop(); });
     thread_.join();
+    has_ended_ = true;
+    return !is_cut_short_;
+  }
+
+  ~Impl() {
+    Stop();
     // Handlers that are still at it end by their own deadlines; nobody waits for their answers.
     workers_.join();
   }
@@ -128,6 +148,8 @@ class Server::Impl {
   std::unordered_set<Connection*> open_;
   std::size_t waiting_ = 0;
   bool is_stopping_ = false;
+  bool is_cut_short_ = false;  // read by the owner when that thread has ended
+  bool has_ended_ = false;     // written by the owner then
 
   // Any thread.
   std::atomic<std::uint64_t> connections_ = 0;
@@ -157,6 +179,8 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     server_->open_.erase(this);
     // relaxed: a number for people, see counts().
     server_->open_connections_.store(server_->open_.size(), std::memory_order_relaxed);
+    // Those that a handler has kept until now go with the server, behind its timer.
+    if (server_->has_ended_) return;
     if (server_->is_stopping_ && server_->open_.empty()) server_->timer_.cancel();
   }
   Connection(const Connection&) = delete;
@@ -194,30 +218,57 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
  private:
   void Read() {
     stream_.expires_after(server_->options_.request_time);
-    wire::async_read(
-        stream_, buffer_, *parser_,
-        [self = shared_from_this()](const error_code& error, std::size_t) { self->OnRead(error); });
+    wire::async_read_header(stream_, buffer_, *parser_,
+                            [self = shared_from_this()](const error_code& error, std::size_t) {
+                              if (error) return self->Fail(error);
+                              self->OnHeader();
+                            });
   }
 
-  void OnRead(const error_code& error) {
-    if (error) {
-      const int status = StatusOf(error);
-      if (status == 0) {
-        if (error == beast::error::timeout) Count(&server_->requests_refused_);
-        return Close();
-      }
-      return Refuse(status, status == 400 ? "not an HTTP request" : "the request is too large");
-    }
-    Count(&server_->requests_);
-    const wire::request<wire::string_body> received = parser_->release();
+  void OnHeader() {
+    const wire::request_header<>& received = parser_->get();
+    // Now: what stands behind a chunked body is no header.
+    request_ = std::make_shared<Request>(FromWire(received));
     is_head_ = received.method() == wire::verb::head;
     version_ = received.version();
-    keep_alive_ = received.keep_alive();
-    auto request = std::make_shared<Request>(FromWire(received));
+    keep_alive_ = parser_->get().keep_alive();
+    if (const char* fault = FaultOf(received); *fault != '\0') return Refuse(400, fault);
     const beast::string_view target = received.target();
-    if (!ParseTarget({target.data(), target.size()}, request.get())) {
+    if (!ParseTarget({target.data(), target.size()}, request_.get())) {
       return Refuse(400, "the path or the query is malformed");
     }
+    const bool is_awaited =
+        absl::EqualsIgnoreCase(View(received[wire::field::expect]), "100-continue");
+    if (!is_awaited || version_ < 11 || parser_->is_done()) return ReadBody();
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(stream_, asio::buffer(kContinue),
+                      [self = shared_from_this()](const error_code& error, std::size_t) {
+                        if (error) return self->Fail(error);
+                        self->ReadBody();
+                      });
+  }
+
+  void ReadBody() {
+    wire::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](const error_code& error, std::size_t) {
+                       if (error) return self->Fail(error);
+                       self->OnRead();
+                     });
+  }
+
+  void Fail(const error_code& error) {
+    const int status = StatusOf(error);
+    if (status == 0) {
+      if (error == beast::error::timeout) Count(&server_->requests_refused_);
+      return Close();
+    }
+    Refuse(status, status == 400 ? "not an HTTP request" : "the request is too large");
+  }
+
+  void OnRead() {
+    Count(&server_->requests_);
+    request_->body = std::move(parser_->get().body());
+    auto request = std::exchange(request_, nullptr);
     if (server_->waiting_ >= server_->options_.workers + server_->options_.max_waiting) {
       return Refuse(503, "too many requests at once: try again");
     }
@@ -295,6 +346,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
   std::optional<wire::request_parser<wire::string_body>> parser_;
+  std::shared_ptr<Request> request_;  // until it is whole
   std::optional<wire::response<wire::string_body>> message_;
   unsigned version_ = 11;
   bool is_head_ = false;
@@ -337,6 +389,8 @@ void Server::Impl::BeginStop() {
   timer_.async_wait([this](const error_code& cancelled) {
     if (cancelled) return;
     for (Connection* connection : open_) connection->Close();
+    is_cut_short_ = true;
+    workers_.stop();
     io_.stop();
   });
 }
@@ -354,6 +408,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 
 std::uint16_t Server::port() const { return impl_->port(); }
 ServerCounts Server::counts() const { return impl_->counts(); }
-void Server::Stop() { impl_->Stop(); }
+bool Server::Stop() { return impl_->Stop(); }
 
 }  // namespace spanring::http

@@ -58,7 +58,8 @@ class Server {
   [[nodiscard]] ServerCounts counts() const;
 
   // Takes no more requests, lets those under way end within stop_time, closes all connections.
-  void Stop();
+  // False where that was not enough: the destructor waits for handlers that are still at it.
+  bool Stop();
 
  private:
   class Impl;

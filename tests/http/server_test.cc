@@ -96,6 +96,50 @@ TEST(Server, RefusesWhatIsNoHttp) {
   EXPECT_EQ(server->counts().requests_refused, 6U);
 }
 
+// A proxy in front that reads a body where we read none, or the other way round, takes the rest for
+// the next client's request.
+TEST(Server, RefusesWhatAProxyMayReadInAnotherWay) {
+  const auto server = Started({});
+  const std::string smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (const std::string header :
+       {"Transfer-Encoding: xchunked", "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5", "Content-Length: 5\r\nContent-Length: 6",
+        "Host: y"}) {
+    Client client(server->port());
+    client.Send("POST / HTTP/1.1\r\nHost: x\r\n" + header + "\r\n\r\n" + smuggled);
+    EXPECT_EQ(StatusLine(client.Receive()), "HTTP/1.1 400 Bad Request") << header;
+    EXPECT_TRUE(client.IsClosed()) << header;
+  }
+  EXPECT_EQ(server->counts().requests, 0U);
+}
+
+TEST(Server, AsksForABodyThatAClientKeepsBack) {
+  const auto server = Started({.max_body_bytes = 1000});
+  Client client(server->port());
+  client.Send("POST /b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_EQ(client.Receive(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.Send("body");
+  EXPECT_TRUE(client.Receive().ends_with("POST /b body"));
+  client.Send(
+      "POST /b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4000\r\n\r\n");
+  EXPECT_EQ(StatusLine(client.Receive()), "HTTP/1.1 413 Payload Too Large");
+}
+
+TEST(Server, WhatComesBehindABodyIsNoHeader) {
+  const auto server = Started({}, [](const Request& request) {
+    return Response{.status = 200,
+                    .content_type = "",
+                    .body = request.Header("authorization").value_or("none"),
+                    .headers = {}};
+  });
+  Client client(server->port());
+  client.Send(
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: a\r\n"
+      "\r\n");
+  EXPECT_TRUE(client.Receive().ends_with("\r\n\r\nnone"));
+}
+
 TEST(Server, BoundsHeaderAndBody) {
   const auto server = Started({.max_header_bytes = 2048, .max_body_bytes = 1000});
   Client wordy(server->port());
@@ -201,6 +245,28 @@ TEST(Server, StopLetsARequestEndAndClosesTheRest) {
   EXPECT_TRUE(busy.IsClosed());
   stopping.join();
   EXPECT_THROW(Client(server->port()), std::runtime_error);
+}
+
+TEST(Server, StopWaitsOnlySoLong) {
+  std::atomic<int> inside = 0;
+  std::atomic<bool> go = false;
+  auto server = Started({.workers = 1, .stop_time = 100ms}, [&](const Request&) {
+    ++inside;
+    while (!go) std::this_thread::sleep_for(1ms);
+    return Response{.status = 200, .content_type = "", .body = "done", .headers = {}};
+  });
+  Client busy(server->port());
+  busy.Send(kGet);
+  while (inside == 0) std::this_thread::sleep_for(1ms);
+  Client waiting(server->port());
+  waiting.Send(kGet);
+  while (server->counts().requests < 2) std::this_thread::sleep_for(1ms);
+  EXPECT_FALSE(server->Stop());
+  EXPECT_TRUE(busy.IsClosed());
+  EXPECT_FALSE(server->Stop()) << "still";
+  go = true;
+  server.reset();
+  EXPECT_EQ(inside, 1) << "what waited is left out";
 }
 
 TEST(Server, SaysWhyItCannotListen) {
