@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -39,6 +40,9 @@ absl::StatusOr<std::string> Token(const std::string& file) {
     token.assign(std::istreambuf_iterator<char>(in), {});
   }
   token = std::string(absl::StripAsciiWhitespace(token));
+  if (token.empty() && !file.empty()) {
+    return absl::FailedPreconditionError("there is no token in the token file " + file);
+  }
   if (!token.empty() && token.size() < 16) {
     return absl::InvalidArgumentError("a token has 16 characters or more");
   }
@@ -47,6 +51,30 @@ absl::StatusOr<std::string> Token(const std::string& file) {
 
 bool IsLoopback(const std::string& address) {
   return absl::StartsWith(address, "127.") || address == "::1";
+}
+
+struct Asked {
+  Target target;
+  bool as_reader = false;
+};
+
+// No schema or no rights: better said now than to each request. The connection is not kept.
+absl::StatusOr<Asked> LookAtDatabase(const Context& context) {
+  const absl::StatusOr<Session> session = Session::Open(context);
+  if (!session.ok()) return session.status();
+  const absl::StatusOr<pg::Result> readable =
+      session->Query("SELECT FROM trace_executions LIMIT 0");
+  if (!readable.ok()) return readable.status();
+  const absl::StatusOr<bool> as_reader = MayBeReader(*session);
+  if (!as_reader.ok()) return as_reader.status();
+  return Asked{.target = session->target(), .as_reader = *as_reader};
+}
+
+// Requests come in before Start has returned.
+http::ServerCounts CountsOf(const std::atomic<const http::Server*>& serving) {
+  // acquire: pairs with the release in Serve.
+  const http::Server* server = serving.load(std::memory_order_acquire);
+  return server == nullptr ? http::ServerCounts() : server->counts();
 }
 
 }  // namespace
@@ -59,14 +87,8 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
         "whoever reaches this address could read all spans: set SPANRING_SERVE_TOKEN or give "
         "--token-file FILE");
   }
-  const absl::StatusOr<Session> session = Session::Open(context);
-  if (!session.ok()) return session.status();
-  // No schema or no rights: better said now than to each request.
-  const absl::StatusOr<pg::Result> readable =
-      session->Query("SELECT FROM trace_executions LIMIT 0");
-  if (!readable.ok()) return readable.status();
-  const absl::StatusOr<bool> as_reader = MayBeReader(*session);
-  if (!as_reader.ok()) return as_reader.status();
+  const absl::StatusOr<Asked> asked = LookAtDatabase(context);
+  if (!asked.ok()) return asked.status();
 
   // Before any thread, which inherit it: signals are waited for below.
   sigset_t ending;
@@ -75,10 +97,10 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
   sigaddset(&ending, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
-  answers::Reader reader({.conninfo = session->target().conninfo,
+  answers::Reader reader({.conninfo = asked->target.conninfo,
                           .application_name = "spanring serve",
-                          .as_reader = *as_reader});
-  http::Server* serving = nullptr;
+                          .as_reader = asked->as_reader});
+  std::atomic<const http::Server*> serving = nullptr;
   std::vector<std::string> hosts = arguments.hosts;
   for (std::string& host : hosts) absl::AsciiStrToLower(&host);
   QueryLogin query_login(context, arguments.query_database);
@@ -88,7 +110,7 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
       SPANRING_VERSION);
   serve::Service service(&reader, {.token = *token,
                                    .hosts = hosts,
-                                   .counts = [&serving] { return serving->counts(); },
+                                   .counts = [&serving] { return CountsOf(serving); },
                                    .mcp =
                                        [&](const http::Request& request) {
                                          return mcp::AnswerHttp(protocol, request, hosts);
@@ -97,15 +119,19 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
       {.address = arguments.address, .port = arguments.port},
       [&service](const http::Request& request) { return service.Answer(request); });
   if (!server.ok()) return server.status();
-  serving = server->get();
+  // release: pairs with the acquire in CountsOf.
+  serving.store(server->get(), std::memory_order_release);
   const bool is_v6 = absl::StrContains(arguments.address, ':');
   Print(absl::StrCat("http://", is_v6 ? "[" : "", arguments.address, is_v6 ? "]" : "", ":",
-                     (*server)->port(), "/  ", session->target().described,
-                     *as_reader ? ", as spanring_reader" : "", "; Ctrl-C ends it"));
+                     (*server)->port(), "/  ", asked->target.described,
+                     asked->as_reader ? ", as spanring_reader" : "", "; Ctrl-C ends it"));
   std::fflush(stdout);
   int signal = 0;
   sigwait(&ending, &signal);
-  (*server)->Stop();
+  // A second one ends it at once.
+  pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
+  // A question that takes longer than people wait writes nothing: it may be left where it is.
+  if (!(*server)->Stop()) std::_Exit(kExitOk);
   return kExitOk;
 }
 

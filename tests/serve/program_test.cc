@@ -80,6 +80,11 @@ TEST(Serve, TakesItsTokenFromAFileOfItsOwnOnly) {
   EXPECT_EQ(open.exit_code, 3);
   EXPECT_THAT(open.err, HasSubstr("chmod 600"));
   ASSERT_EQ(chmod(file.c_str(), 0600), 0);
+  std::ofstream(file) << "\n";
+  const Outcome none = RunProgram(arguments, {});
+  EXPECT_EQ(none.exit_code, 3) << "as if no token were wanted";
+  EXPECT_THAT(none.err, HasSubstr("no token"));
+  std::ofstream(file) << "0123456789abcdef\n";
   const pid_t pid = StartProgram(arguments, {});
   EXPECT_THAT(Get(port, "/api/v1/executions"), HasSubstr("401 Unauthorized"));
   EXPECT_THAT(Get(port, "/api/v1/executions", "Authorization: Bearer 0123456789abcdef\r\n"),
