@@ -63,8 +63,7 @@ absl::StatusOr<Connection> Connect(const std::string& conninfo,
   if (PQstatus(connection.get()) != CONNECTION_OK) {
     return absl::UnavailableError(OneLine(PQerrorMessage(connection.get())));
   }
-  PQsetNoticeProcessor(
-      connection.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
   return connection;
 }
 

@@ -1,9 +1,12 @@
 // /api/v1: see docs/openapi.json.
+#include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "answers/questions.h"
 #include "serve/parameters.h"
 #include "serve/service.h"
@@ -12,6 +15,19 @@ namespace spanring::serve {
 namespace {
 
 using Answer = absl::StatusOr<std::string>;
+
+// A status that is misspelt is no filter that finds nothing.
+absl::Status CheckStatuses(const pg::Parameter& statuses) {
+  static constexpr std::array<std::string_view, 4> kStatuses = {"started", "completed", "failed",
+                                                                "timeout"};
+  if (!statuses) return absl::OkStatus();
+  for (const std::string& status : std::vector<std::string>(absl::StrSplit(*statuses, ','))) {
+    if (std::find(kStatuses.begin(), kStatuses.end(), status) != kStatuses.end()) continue;
+    return absl::InvalidArgumentError(
+        "status is one or several of started, completed, failed, timeout, by comma");
+  }
+  return absl::OkStatus();
+}
 
 Answer Executions(answers::Reader* reader, const http::Request& request) {
   Parameters asked(request);
@@ -27,6 +43,7 @@ Answer Executions(answers::Reader* reader, const http::Request& request) {
   bound.push_back(asked.Bool("causes"));
   const absl::Status status = asked.status();
   if (!status.ok()) return status;
+  if (absl::Status known = CheckStatuses(bound[1]); !known.ok()) return known;
   if (bound[9].has_value() != bound[10].has_value()) {
     return absl::InvalidArgumentError(
         "before and before_id, the started_at and execution_id of the last row, come together");

@@ -10,6 +10,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "pg/client.h"
 #include "serve/page.h"
 
@@ -45,13 +47,24 @@ void AddSecurityHeaders(http::Response* response) {
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}});
 }
 
+// RFC 9110, 13.1.2: a list of tags, weak ones too, as a proxy that compresses makes of ours; or *.
+bool IsNamed(const http::Request& request, absl::string_view tag) {
+  const std::string given = request.Header("if-none-match").value_or("");
+  for (absl::string_view one : absl::StrSplit(given, ',')) {
+    one = absl::StripAsciiWhitespace(one);
+    absl::ConsumePrefix(&one, "W/");
+    if (one == tag || one == "*") return true;
+  }
+  return false;
+}
+
 void AddTag(const http::Request& request, http::Response* response) {
   const std::string tag = absl::StrCat(
       "\"", absl::Hex(XXH3_64bits(response->body.data(), response->body.size()), absl::kZeroPad16),
       "\"");
   response->headers.emplace_back("ETag", tag);
   response->headers.emplace_back("Cache-Control", "no-cache");
-  if (request.Header("if-none-match") == tag) {
+  if (IsNamed(request, tag)) {
     response->status = 304;
     response->body.clear();
     response->content_type.clear();

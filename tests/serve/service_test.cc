@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "fault/faulty_proxy.h"
 #include "serve_database.h"
 
 namespace spanring::serve {
@@ -90,13 +92,15 @@ TEST_F(ServiceTest, TellsOperationsAndHealth) {
 }
 
 TEST_F(ServiceTest, RefusesWhatMakesNoSense) {
-  for (const char* target : {"/api/v1/executions/x", "/api/v1/executions/99999999999999999999",
-                             "/api/v1/executions?limit=0", "/api/v1/executions?causes=1",
-                             "/api/v1/executions?limit=1001", "/api/v1/executions?sttus=x",
-                             "/api/v1/executions?from=soon", "/api/v1/executions?before=now",
-                             "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1",
-                             "/api/v1/operations", "/api/v1/operations?from=tomorrow&to=yesterday",
-                             "/api/v1/executions/20/compare/x", "/api/v1/health?x"}) {
+  for (const char* target :
+       {"/api/v1/executions/x", "/api/v1/executions/99999999999999999999",
+        "/api/v1/executions?limit=0", "/api/v1/executions?causes=1",
+        "/api/v1/executions?limit=1001", "/api/v1/executions?sttus=x",
+        "/api/v1/executions?status=faild", "/api/v1/executions?status=failed,,timeout",
+        "/api/v1/executions?from=soon", "/api/v1/executions?before=now",
+        "/api/v1/executions/20?x=1", "/api/v1/executions/20/similar?limit=-1", "/api/v1/operations",
+        "/api/v1/operations?from=tomorrow&to=yesterday", "/api/v1/executions/20/compare/x",
+        "/api/v1/health?x"}) {
     EXPECT_THAT(Json(target, 400)["error"]["message"].get<std::string>(),
                 Not(HasSubstr("password")))
         << target;
@@ -126,6 +130,11 @@ TEST_F(ServiceTest, AnUnchangedAnswerIsNotSentAgain) {
       Get("/api/v1/executions/20", {{"host", "localhost"}, {"if-none-match", tag}});
   EXPECT_EQ(second.status, 304);
   EXPECT_EQ(second.body, "");
+  for (const std::string& given : {"W/" + tag, "\"other\", " + tag, std::string("*")}) {
+    EXPECT_EQ(
+        Get("/api/v1/executions/20", {{"host", "localhost"}, {"if-none-match", given}}).status, 304)
+        << given;
+  }
   EXPECT_EQ(Get("/api/v1/executions/40", {{"host", "localhost"}, {"if-none-match", tag}}).status,
             200);
 }
@@ -184,6 +193,26 @@ TEST_F(ServiceTest, AStatementTakesOnlySoLong) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(hasty.Ask("SELECT pg_sleep(10)").status()));
   EXPECT_TRUE(hasty.Ask("SELECT 1").ok()) << "the connection is used again";
   EXPECT_EQ(hasty.failed(), 1U);
+}
+
+// Where a server is stopped or a network drops packets, no time limit of the server's is heard of.
+TEST_F(ServiceTest, ADatabaseThatFallsSilentHoldsNobodyUp) {
+  const std::string folder = PQhost(database_->connection());
+  if (!folder.starts_with('/')) GTEST_SKIP() << "the server has no socket here";
+  test::FaultyProxy proxy(folder + "/.s.PGSQL." + PQport(database_->connection()));
+  answers::Reader reader(
+      {.conninfo = database_->conninfo() + " " + proxy.conninfo() + " connect_timeout=2",
+       .statement_time = std::chrono::milliseconds(300),
+       .answer_time = std::chrono::milliseconds(300)});
+  const auto began = std::chrono::steady_clock::now();
+  proxy.WhenServerSays("silence", test::FaultyProxy::Fault::kSwallow, 1);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(reader.Ask("SELECT 'sil' || 'ence'").status()));
+  EXPECT_TRUE(reader.Ask("SELECT 1").ok()) << "on another connection";
+  proxy.SetMode(test::FaultyProxy::Mode::kSwallow);
+  EXPECT_TRUE(absl::IsUnavailable(reader.Ask("SELECT 1").status()));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(12));
+  proxy.SetMode(test::FaultyProxy::Mode::kPass);
+  EXPECT_TRUE(reader.Ask("SELECT 1").ok());
 }
 
 TEST_F(ServiceTest, ConnectsAgainWhenAConnectionDied) {
