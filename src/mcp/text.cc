@@ -25,9 +25,16 @@ bool IsHidden(std::uint32_t code) {
   const auto within = [code](std::uint32_t first, std::uint32_t last) {
     return code >= first && code <= last;
   };
-  return code < 0x20 || within(0x7F, 0x9F) || code == 0xAD || code == 0x061C ||
-         within(0x200B, 0x200F) || within(0x2028, 0x202E) || within(0x2060, 0x206F) ||
-         code == 0xFEFF || within(0xFFF9, 0xFFFB) || within(0xE0000, 0xE0FFF);
+  const bool is_control =
+      code < 0x20 || within(0x7F, 0x9F) || within(0x2028, 0x2029) || within(0xFFF9, 0xFFFB);
+  // Default_Ignorable_Code_Point:
+  // https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt Variation selectors
+  // among them: any bytes can be written in them behind one visible character.
+  return is_control || code == 0xAD || code == 0x034F || code == 0x061C || within(0x115F, 0x1160) ||
+         within(0x17B4, 0x17B5) || within(0x180B, 0x180F) || within(0x200B, 0x200F) ||
+         within(0x202A, 0x202E) || within(0x2060, 0x206F) || code == 0x3164 ||
+         within(0xFE00, 0xFE0F) || code == 0xFEFF || code == 0xFFA0 || within(0xFFF0, 0xFFF8) ||
+         within(0x1BCA0, 0x1BCA3) || within(0x1D173, 0x1D17A) || within(0xE0000, 0xE0FFF);
 }
 
 void AppendEscaped(std::uint32_t code, std::string* out) {

@@ -11,6 +11,7 @@ TEST(Text, HiddenCharactersAreSeen) {
   EXPECT_EQ(Cleaned(std::string_view("a\0b", 3)), "a\\u{0}b");
   EXPECT_EQ(Cleaned("pay\u202Egnp.exe"), "pay\\u{202e}gnp.exe");
   EXPECT_EQ(Cleaned("tag \U000E0041 \u200B"), "tag \\u{e0041} \\u{200b}");
+  EXPECT_EQ(Cleaned("ok\uFE01\U000E0101\u3164\u115F"), "ok\\u{fe01}\\u{e0101}\\u{3164}\\u{115f}");
   EXPECT_EQ(Cleaned("Zürich 東京 🙂"), "Zürich 東京 🙂");
   EXPECT_EQ(Cleaned("\xff\xfe"), "\uFFFD\uFFFD");
 }
