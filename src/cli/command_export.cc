@@ -1,4 +1,6 @@
 // spanring export
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -194,6 +196,17 @@ std::string FormatOf(const ExportArguments& arguments) {
   return "jaeger";
 }
 
+// What programs recorded must not steer a terminal; a file and a pipe get every byte.
+std::string ForTerminal(std::string_view contents) {
+  std::string shown;
+  while (!contents.empty()) {
+    const std::size_t end = contents.find('\n');
+    absl::StrAppend(&shown, Escape(contents.substr(0, end)), end == contents.npos ? "" : "\n");
+    contents.remove_prefix(end == contents.npos ? contents.size() : end + 1);
+  }
+  return shown;
+}
+
 absl::Status Write(const std::string& path, const std::string& contents) {
   const auto failed = [&] {
     return absl::UnknownError(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
@@ -249,8 +262,8 @@ absl::StatusOr<int> Export(const Context& context, const ExportArguments& argume
       Contents(*session, format, asked, std::string(pg::Cell(traces->get(), 0, 0)));
   if (!contents.ok()) return contents.status();
   if (arguments.output.empty() || arguments.output == "-") {
-    const bool whole =
-        std::fwrite(contents->data(), 1, contents->size(), stdout) == contents->size();
+    const std::string shown = isatty(STDOUT_FILENO) == 1 ? ForTerminal(*contents) : *contents;
+    const bool whole = std::fwrite(shown.data(), 1, shown.size(), stdout) == shown.size();
     return whole ? kExitOk : kExitBadAnswer;
   }
   if (absl::Status status = Write(arguments.output, *contents); !status.ok()) return status;
