@@ -147,6 +147,7 @@ class Server::Impl {
   // On the server's thread only.
   std::unordered_set<Connection*> open_;
   std::size_t waiting_ = 0;
+  std::size_t held_bytes_ = 0;  // of answers that are being written
   bool is_stopping_ = false;
   bool is_cut_short_ = false;  // read by the owner when that thread has ended
   bool has_ended_ = false;     // written by the owner then
@@ -177,6 +178,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   }
   ~Connection() {
     server_->open_.erase(this);
+    Hold(0);
     // relaxed: a number for people, see counts().
     server_->open_connections_.store(server_->open_.size(), std::memory_order_relaxed);
     // Those that a handler has kept until now go with the server, behind its timer.
@@ -282,6 +284,9 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       // The connection ends on the server's thread, if it ends here.
       asio::post(server->io_, [self = std::move(self), response] {
         --self->server_->waiting_;
+        if (self->WouldHoldTooMuch(response->body.size())) {
+          return self->Refuse(503, "too many answers that nobody takes: try again");
+        }
         self->Write(std::move(*response));
       });
     });
@@ -301,7 +306,19 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     Write(ErrorResponse(status, message));
   }
 
+  bool WouldHoldTooMuch(std::size_t bytes) const {
+    const std::size_t held = server_->held_bytes_;
+    return held > 0 && held + bytes > server_->options_.max_held_bytes;
+  }
+
+  // So many bytes of an answer are kept here from now on.
+  void Hold(std::size_t bytes) {
+    server_->held_bytes_ += bytes - held_bytes_;
+    held_bytes_ = bytes;
+  }
+
   void Write(Response response) {
+    Hold(response.body.size());
     message_.emplace();
     message_->version(version_);
     message_->result(static_cast<unsigned>(response.status));
@@ -318,7 +335,10 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     stream_.expires_after(server_->options_.response_time);
     wire::async_write(stream_, *message_,
                       [self = shared_from_this()](const error_code& error, std::size_t) {
-                        if (error || !self->message_->keep_alive()) return self->Linger();
+                        const bool is_last = error || !self->message_->keep_alive();
+                        self->message_.reset();
+                        self->Hold(0);
+                        if (is_last) return self->Linger();
                         self->Await();
                       });
   }
@@ -348,6 +368,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   std::optional<wire::request_parser<wire::string_body>> parser_;
   std::shared_ptr<Request> request_;  // until it is whole
   std::optional<wire::response<wire::string_body>> message_;
+  std::size_t held_bytes_ = 0;  // of message_
   unsigned version_ = 11;
   bool is_head_ = false;
   bool keep_alive_ = false;

@@ -27,6 +27,8 @@ struct ServerOptions {
   std::size_t max_connections = 512;  // beyond: closed at once
   std::size_t max_header_bytes = 16 * 1024;
   std::size_t max_body_bytes = 1024 * 1024;
+  // Of answers that clients have not taken yet, all together; beyond: 503, but for one alone.
+  std::size_t max_held_bytes = 256 * 1024 * 1024;
   std::chrono::milliseconds request_time{10'000};   // from a request's first byte to its last
   std::chrono::milliseconds response_time{30'000};  // to take all of a response
   std::chrono::milliseconds idle_time{60'000};      // between two requests

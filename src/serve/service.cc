@@ -71,9 +71,12 @@ void AddTag(const http::Request& request, http::Response* response) {
   }
 }
 
-http::Response Reply(const absl::StatusOr<std::string>& answer, std::string content_type) {
+http::Response Reply(absl::StatusOr<std::string> answer, std::string content_type) {
   if (!answer.ok()) return FailureResponse(answer.status());
-  return {.status = 200, .content_type = std::move(content_type), .body = *answer, .headers = {}};
+  return {.status = 200,
+          .content_type = std::move(content_type),
+          .body = *std::move(answer),
+          .headers = {}};
 }
 
 }  // namespace

@@ -179,6 +179,27 @@ TEST(Server, AClientThatTakesNothingHoldsNobodyUp) {
   EXPECT_EQ(server->counts().open_connections, 0U);
 }
 
+TEST(Server, AnswersThatNobodyTakesAreBounded) {
+  const auto server = Started({.max_held_bytes = 100 << 20}, [](const Request& request) {
+    const std::size_t size = request.path == "/small" ? 10 : 64 << 20;
+    return Response{
+        .status = 200, .content_type = "", .body = std::string(size, 'x'), .headers = {}};
+  });
+  Client stuck(server->port());
+  stuck.Send(kGet);
+  std::string line;
+  for (int i = 0; i < 200 && !line.starts_with("HTTP/1.1 503"); ++i) {
+    // Until the first is being written.
+    Client second(server->port());
+    second.Send("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    line = StatusLine(second.Receive());
+  }
+  EXPECT_EQ(line, "HTTP/1.1 503 Service Unavailable");
+  Client small(server->port());
+  small.Send("GET /small HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(StatusLine(small.Receive()), "HTTP/1.1 200 OK");
+}
+
 TEST(Server, RefusesConnectionsBeyondItsBound) {
   const auto server = Started({.max_connections = 2});
   Client first(server->port());
