@@ -11,12 +11,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "answers/ids.h"
 #include "cli/commands.h"
 #include "cli/render/html_report.h"
 #include "cli/render/text.h"
 #include "cli/render/units.h"
 #include "cli/trace_views.h"
-#include "serve/parameters.h"
 
 namespace spanring::cli {
 namespace {
@@ -242,7 +242,7 @@ absl::StatusOr<int> Export(const Context& context, const ExportArguments& argume
     asked = {.ids = {std::to_string(arguments.execution_id), std::nullopt},
              .title = absl::StrCat("Execution ", arguments.execution_id)};
   } else {
-    const absl::StatusOr<std::string> trace = serve::TraceId(arguments.trace);
+    const absl::StatusOr<std::string> trace = answers::TraceId(arguments.trace);
     if (!trace.ok()) return trace.status();
     asked = {.ids = {std::nullopt, *trace}, .title = absl::StrCat("Trace ", *trace)};
   }

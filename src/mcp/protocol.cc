@@ -17,6 +17,7 @@ using Json = nlohmann::json;
 constexpr char kModern[] = "2026-07-28";
 constexpr std::array<const char*, 5> kVersions = {kModern, "2025-11-25", "2025-06-18", "2025-03-26",
                                                   "2024-11-05"};
+constexpr char kBatches[] = "2025-03-26";
 constexpr char kMetaVersion[] = "io.modelcontextprotocol/protocolVersion";
 constexpr char kMetaCapabilities[] = "io.modelcontextprotocol/clientCapabilities";
 constexpr char kMetaServer[] = "io.modelcontextprotocol/serverInfo";
@@ -121,7 +122,11 @@ Reply Protocol::Answer(std::string_view message, const Envelope* envelope) const
   if (json.is_discarded()) return refuse(kParseError, "this is not JSON in UTF-8");
   int http_status = 200;
   Json answer;
-  if (json.is_array()) {  // revision 2025-03-26 only
+  if (json.is_array()) {
+    // Taken out of the revisions behind it, which are told from it by their dates.
+    if (envelope != nullptr && envelope->version.value_or(kBatches) > kBatches) {
+      return refuse(kInvalidRequest, "one message each: batches were of revision 2025-03-26 only");
+    }
     if (json.empty() || json.size() > kMaxBatch) {
       return refuse(kInvalidRequest, "a batch has from 1 to 20 messages");
     }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "answers/ids.h"
 #include "mcp/questions.h"
 #include "mcp/text.h"
 
@@ -29,11 +30,6 @@ Answer Schema(const Sources& sources) {
   }
   if (!text.ok()) return text.status();
   return Json::parse(*text, nullptr, /*allow_exceptions=*/false);
-}
-
-bool IsUuid(std::string_view text) {
-  const bool is_long = text.size() == 36 || text.size() == 32;
-  return is_long && text.find_first_not_of("0123456789abcdefABCDEF-") == std::string_view::npos;
 }
 
 }  // namespace
@@ -70,8 +66,9 @@ Answer ReadResource(const Sources& sources, const std::string& uri) {
       "no such resource; there are spanring://schema, spanring://trace/ID, "
       "spanring://execution/ID");
   if (given == kSchemaUri) answer = Schema(sources);
-  if (given.starts_with(kTraceUri) && IsUuid(given.substr(kTraceUri.size()))) {
-    answer = Trace(sources, std::nullopt, std::string(given.substr(kTraceUri.size())), kMaxSpans);
+  if (given.starts_with(kTraceUri)) {
+    const auto trace_id = answers::TraceId(given.substr(kTraceUri.size()));
+    if (trace_id.ok()) answer = Trace(sources, std::nullopt, *trace_id, kMaxSpans);
   }
   std::int64_t id = 0;
   if (given.starts_with(kExecutionUri) && absl::SimpleAtoi(uri.substr(kExecutionUri.size()), &id)) {
@@ -101,7 +98,9 @@ Answer GetPrompt(const std::string& name, const Json& arguments) {
   const auto given = arguments.find("execution_id");
   const bool is_text = given != arguments.end() && given->is_string() &&
                        absl::SimpleAtoi(given->get_ref<const std::string&>(), &id);
-  if (!is_text && (given == arguments.end() || !given->is_number_integer())) {
+  const bool is_number = given != arguments.end() && given->is_number_integer() &&
+                         !(given->is_number_unsigned() && given->get<std::uint64_t>() > INT64_MAX);
+  if (!is_text && !is_number) {
     return absl::InvalidArgumentError("execution_id must be a whole number, as in \"2193\"");
   }
   if (!is_text) id = given->get<std::int64_t>();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "answers/ids.h"
 #include "mcp/query.h"
 #include "mcp/questions.h"
 #include "mcp/schemas.h"
@@ -71,20 +72,12 @@ class Arguments {
     return text;
   }
 
-  // As PostgreSQL reads a UUID; Jaeger's 16 digits too.
   pg::Parameter TraceId(const char* name) {
     pg::Parameter text = Text(name);
     if (!text) return text;
-    std::size_t digits = 0;
-    for (const char c : *text) {
-      const bool is_digit =
-          (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-      if (is_digit) ++digits;
-      if (!is_digit && (c != '-' || text->size() != 36)) digits = 100;
-    }
-    if (digits == 16 && text->size() == 16) text->insert(0, 16, '0');
-    if (digits != 16 && digits != 32) Fail(name, "a UUID, or 32 or 16 hex digits");
-    return text;
+    const absl::StatusOr<std::string> id = answers::TraceId(*text);
+    if (!id.ok()) Fail(name, "a UUID, or 32 or 16 hex digits");
+    return id.ok() ? *id : text;
   }
 
   void Fail(std::string_view name, std::string_view what) {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "answers/ids.h"
 #include "http/message.h"
 #include "pg/handles.h"
 
@@ -44,7 +45,6 @@ class Parameters {
 // A part of a path that is an execution id.
 [[nodiscard]] absl::StatusOr<std::int64_t> ExecutionId(std::string_view text);
 
-// A trace id: a UUID, or 32 or 16 hex digits; as a UUID.
-[[nodiscard]] absl::StatusOr<std::string> TraceId(std::string_view text);
+using answers::TraceId;
 
 }  // namespace spanring::serve

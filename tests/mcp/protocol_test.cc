@@ -198,6 +198,12 @@ TEST_F(ProtocolTest, BatchesOfTheRevisionThatHadThem) {
   EXPECT_EQ(answers[0]["id"], 1);
   EXPECT_EQ(answers[1]["error"]["code"], -32600);
   EXPECT_TRUE(Send(json::array({{{"jsonrpc", "2.0"}, {"method", "x"}}})).is_null());
+  const json batch = json::array({{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "ping"}}});
+  for (const char* version : {"2025-03-26", "2024-11-05", "2025-06-18", "2026-07-28"}) {
+    const Envelope envelope = {version, std::nullopt, std::nullopt};
+    EXPECT_EQ(Send(batch, &envelope).is_array(), std::string_view(version) <= "2025-03-26")
+        << version;
+  }
 }
 
 TEST_F(ProtocolTest, ToolsSayWhatTheyTakeAndGive) {
@@ -312,7 +318,9 @@ TEST_F(ProtocolTest, ResourcesAndPrompt) {
       Ask("resources/read", {{"uri", "spanring://execution/20"}})["result"]["contents"][0]["text"]
           .get<std::string>());
   EXPECT_EQ(trace["spans_total"], 3);
-  for (const char* uri : {"spanring://trace/x", "spanring://execution/99", "file:///etc/passwd"}) {
+  for (const char* uri :
+       {"spanring://trace/x", "spanring://trace/------------------------------------",
+        "spanring://execution/99", "file:///etc/passwd"}) {
     EXPECT_EQ(Ask("resources/read", {{"uri", uri}})["error"]["code"], -32002) << uri;
     EXPECT_EQ(Ask("resources/read", Modern({{"uri", uri}}))["error"]["code"], -32602) << uri;
   }
@@ -321,6 +329,8 @@ TEST_F(ProtocolTest, ResourcesAndPrompt) {
   EXPECT_THAT(prompt["messages"][0]["content"]["text"].get<std::string>(),
               HasSubstr("execution 20"));
   for (const json& wrong : {json{{"name", "nope"}}, json{{"name", "why_did_execution_fail"}},
+                            json{{"name", "why_did_execution_fail"},
+                                 {"arguments", {{"execution_id", 18446744073709551615U}}}},
                             json{{"name", "why_did_execution_fail"},
                                  {"arguments", {{"execution_id", "20; do evil"}}}}}) {
     EXPECT_EQ(Ask("prompts/get", wrong)["error"]["code"], -32602) << wrong;
