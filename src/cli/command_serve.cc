@@ -104,6 +104,9 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
   std::vector<std::string> hosts = arguments.hosts;
   for (std::string& host : hosts) absl::AsciiStrToLower(&host);
   QueryLogin query_login(context, arguments.query_database);
+  // Now, while the database is there: later a name may mean another one. What fails is said to each
+  // query_traces.
+  (void)query_login.Conninfo();
   const mcp::Protocol protocol(
       {.reader = [&reader]() -> absl::StatusOr<answers::Reader*> { return &reader; },
        .query_conninfo = [&query_login] { return query_login.Conninfo(); }},
