@@ -61,6 +61,12 @@ class Client {
     }
   }
 
+  // Waits for the first bytes of a response, and takes no more of it.
+  std::string_view Begin() {
+    if (received_.empty()) More();
+    return received_;
+  }
+
   // Whether the server ends the connection, with nothing more to say.
   bool IsClosed() { return received_.empty() && !More(); }
 
