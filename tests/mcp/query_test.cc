@@ -61,29 +61,26 @@ TEST_F(QueryTest, TakesWhateverIsOneSelect) {
 }
 
 TEST_F(QueryTest, RefusesAllElse) {
-  for (const char* query : {"",
-                            ";",
-                            "INSERT INTO trace_spans DEFAULT VALUES",
-                            "DELETE FROM trace_spans",
-                            "DELETE FROM trace_spans RETURNING 1",
-                            "SELECT 1; SELECT 2",
-                            "TABLE",
-                            "SELECT 1) AS q (c0); DROP TABLE trace_spans; --",
-                            "SELECT 1) AS q UNION ALL SELECT (2",
-                            "WITH gone AS (DELETE FROM trace_spans RETURNING 1) SELECT * FROM gone",
-                            "SELECT 1 INTO copied",
-                            "CREATE TABLE mine (a integer)",
-                            "EXPLAIN SELECT 1",
-                            "SHOW ALL",
-                            "COPY trace_spans TO STDOUT",
-                            "DO $$ BEGIN END $$",
-                            "COMMIT",
-                            "SET ROLE spanring",
-                            "SELECT * FROM trace_spans FOR UPDATE",
-                            "SELECT nextval('trace_spans_id_seq')",
-                            "SELECT trace_retain('0')",
-                            "SELECT trace_maintain('0')"}) {
+  for (const char* query :
+       {"", ";", "INSERT INTO trace_spans DEFAULT VALUES", "DELETE FROM trace_spans",
+        "DELETE FROM trace_spans RETURNING 1", "SELECT 1; SELECT 2", "TABLE",
+        "SELECT 1) AS q (c0); DROP TABLE trace_spans; --", "SELECT 1) AS q UNION ALL SELECT (2",
+        "WITH gone AS (DELETE FROM trace_spans RETURNING 1) SELECT * FROM gone",
+        "SELECT 1 INTO copied", "CREATE TABLE mine (a integer)", "EXPLAIN SELECT 1", "SHOW ALL",
+        "COPY trace_spans TO STDOUT", "DO $$ BEGIN END $$", "COMMIT", "SET ROLE spanring",
+        "SELECT * FROM trace_spans FOR UPDATE"}) {
     EXPECT_THAT(Refused(query), HasSubstr("refused")) << query;
+  }
+}
+
+TEST_F(QueryTest, HasNoRightToWhatTheOwnerMay) {
+  traced_->database().Run(
+      "CREATE SCHEMA IF NOT EXISTS hidden; CREATE TABLE IF NOT EXISTS hidden.secrets (a integer)");
+  for (const char* query : {"SELECT trace_retain(30)", "SELECT trace_maintain('0')",
+                            "SELECT * FROM pg_authid", "SELECT pg_read_file('/etc/passwd')",
+                            "SELECT pg_ls_dir('/')", "SELECT lo_import('/etc/passwd')",
+                            "SELECT pg_reload_conf()", "SELECT * FROM hidden.secrets"}) {
+    EXPECT_THAT(Refused(query), HasSubstr("permission denied")) << query;
   }
 }
 
@@ -92,15 +89,7 @@ TEST_F(QueryTest, NoMoreRightsCanBeTaken) {
                             "SELECT set_config('role', 'none', true), *"
                             " FROM pg_authid",
                             "SELECT set_config('session_authorization', 'spanring', false)",
-                            "SELECT set_config('transaction_read_only', 'off', true)",
-                            "SELECT pg_read_file('/etc/passwd')", "SELECT pg_ls_dir('/')",
-                            "SELECT lo_import('/etc/passwd')", "SELECT * FROM pg_authid",
-                            "SELECT pg_reload_conf()", "SELECT * FROM hidden.secrets"}) {
-    if (std::string_view(query).find("hidden") != std::string_view::npos) {
-      traced_->database().Run(
-          "CREATE SCHEMA IF NOT EXISTS hidden; CREATE TABLE IF NOT EXISTS hidden.secrets (a "
-          "integer)");
-    }
+                            "SELECT set_config('transaction_read_only', 'off', true)"}) {
     EXPECT_THAT(Refused(query), HasSubstr("refused")) << query;
   }
 }
