@@ -55,23 +55,135 @@ SELECT json_build_object(
     'execution_id', $1::bigint, 'calls', coalesce(json_agg(row_to_json(answer)), '[]'))
 FROM trace_network_times($1::bigint) AS answer)sql";
 
+// What all spans have in common is said once, what is NULL or false not at all; what no reader of
+// rows needs twice is left out of gaps and paths. Nulls among the attributes stay.
 const char kTrace[] = R"sql(
 WITH tree AS MATERIALIZED (
+    SELECT * FROM trace_tree($1::bigint, $2::uuid) ORDER BY row_order
+),
+columns AS MATERIALIZED (
     SELECT
-        tree.*, skew.adjusted_offset_ns, skew.shift_ns, skew.reason AS shift_reason
-    FROM trace_tree($1::bigint, $2::uuid) AS tree
-    LEFT JOIN trace_clock_skew($1::bigint, $2::uuid) AS skew USING (row_order)
+        array_agg(parent_row) AS parent_row, array_agg(service) AS service,
+        array_agg(status) AS status, array_agg(started_at) AS started_at,
+        array_agg(completed_at) AS completed_at, array_agg(offset_ns) AS offset_ns,
+        array_agg(duration_ns) AS duration_ns, array_agg(gap_before_ns) AS gap_before_ns,
+        array_agg(gap_before_row) AS gap_before_row, array_agg(tail_gap_ns) AS tail_gap_ns,
+        array_agg(tail_gap_row) AS tail_gap_row, array_agg(overflow_ns) AS overflow_ns
+    FROM tree
+),
+common AS MATERIALIZED (
+    SELECT
+        CASE WHEN cardinality(trace_ids) = 1 THEN trace_ids[1] END AS trace_id, trace_ids,
+        job_id, execution_id, model_id, region
+    FROM (
+        SELECT
+            array_agg(DISTINCT trace_id) AS trace_ids,
+            CASE WHEN min(job_id) = max(job_id) AND count(job_id) = count(*)
+                THEN min(job_id) END AS job_id,
+            CASE WHEN min(execution_id) = max(execution_id) AND count(execution_id) = count(*)
+                THEN min(execution_id) END AS execution_id,
+            CASE WHEN min(model_id) = max(model_id) AND count(model_id) = count(*)
+                THEN min(model_id) END AS model_id,
+            CASE WHEN min(region) = max(region) AND count(region) = count(*)
+                THEN min(region) END AS region
+        FROM tree
+    ) AS counted
+),
+skew AS MATERIALIZED (
+    SELECT skew.*
+    FROM columns
+    CROSS JOIN LATERAL trace_tree_skew(
+        parent_row, service, status, started_at, completed_at, offset_ns, duration_ns) AS skew
+),
+spans AS (
+    SELECT
+        row_order, metadata,
+        json_strip_nulls(json_build_object(
+            'row_order', row_order, 'depth', depth, 'parent_row', parent_row,
+            'last_row', last_row,
+            'trace_id', nullif(tree.trace_id, common.trace_id), 'span_id', span_id,
+            'parent_span_id', parent_span_id,
+            'is_orphan', nullif(is_orphan, false),
+            'service', service, 'operation', operation, 'status', status,
+            'job_id', nullif(tree.job_id, common.job_id),
+            'execution_id', nullif(tree.execution_id, common.execution_id),
+            'model_id', nullif(tree.model_id, common.model_id),
+            'region', nullif(tree.region, common.region),
+            'started_at', started_at, 'completed_at', completed_at, 'offset_ns', offset_ns,
+            'duration_ns', duration_ns, 'self_time_ns', self_time_ns,
+            'shift_ns', nullif(shift_ns, 0), 'shift_reason', reason,
+            'error_type', error_type, 'error_message', error_message))::text AS span
+    FROM tree
+    CROSS JOIN common
+    JOIN skew USING (row_order)
+),
+shifted AS MATERIALIZED (
+    SELECT array_agg(offset_ns + shift_ns ORDER BY row_order) AS offset_ns
+    FROM tree
+    JOIN skew USING (row_order)
+    HAVING bool_or(shift_ns <> 0)
+),
+gaps AS MATERIALIZED (
+    SELECT false AS is_adjusted, row_to_json(gap) AS gap
+    FROM columns
+    CROSS JOIN LATERAL trace_tree_gaps(
+        parent_row, offset_ns, duration_ns, gap_before_ns, gap_before_row, tail_gap_ns,
+        tail_gap_row, overflow_ns) AS gap
+    UNION ALL
+    SELECT true, row_to_json(gap)
+    FROM columns
+    CROSS JOIN shifted
+    CROSS JOIN LATERAL trace_tree_shifted_gaps(
+        parent_row, status, shifted.offset_ns, duration_ns) AS gap
+),
+paths AS MATERIALIZED (
+    SELECT
+        is_adjusted, root_row, is_main_root,
+        json_agg(
+            json_build_object(
+                'row_order', row_order, 'offset_ns', path.offset_ns, 'length_ns', length_ns)
+            ORDER BY segment) AS segments
+    FROM columns
+    CROSS JOIN (
+        SELECT false AS is_adjusted, offset_ns FROM columns
+        UNION ALL
+        SELECT true, offset_ns FROM shifted
+    ) AS starts
+    CROSS JOIN LATERAL trace_tree_path(
+        parent_row, status, started_at, completed_at, starts.offset_ns, duration_ns) AS path
+    GROUP BY is_adjusted, root_row, is_main_root
+),
+covers AS (
+    SELECT
+        is_adjusted,
+        (SELECT coalesce(json_agg(gap), '[]')
+         FROM gaps WHERE gaps.is_adjusted = asked.is_adjusted) AS gaps,
+        (SELECT json_agg(
+             json_build_object(
+                 'root_row', root_row, 'is_main_root', is_main_root, 'segments', segments)
+             ORDER BY is_main_root DESC, root_row)
+         FROM paths WHERE paths.is_adjusted = asked.is_adjusted) AS critical_paths
+    FROM (VALUES (false), (true)) AS asked (is_adjusted)
 )
 SELECT json_build_object(
     'execution_id', $1::bigint,
-    'trace_ids', (SELECT json_agg(DISTINCT trace_id) FROM tree),
-    'spans', (SELECT json_agg(row_to_json(tree) ORDER BY row_order) FROM tree),
-    'gaps', (
-        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
-        FROM trace_gaps($1::bigint, $2::uuid) AS answer),
-    'critical_path', (
-        SELECT coalesce(json_agg(row_to_json(answer)), '[]')
-        FROM trace_critical_path($1::bigint, $2::uuid) AS answer),
+    'trace_ids', (SELECT trace_ids FROM common),
+    'common', (
+        SELECT json_strip_nulls(json_build_object(
+            'trace_id', trace_id, 'job_id', job_id, 'execution_id', execution_id,
+            'model_id', model_id, 'region', region))
+        FROM common),
+    'spans', (
+        SELECT json_agg(
+            (left(span, -1) || coalesce(',"metadata":' || metadata::text, '') || '}')::json
+            ORDER BY row_order)
+        FROM spans),
+    'gaps', recorded.gaps,
+    'critical_paths', recorded.critical_paths,
+    'adjusted', (
+        SELECT json_build_object('gaps', gaps, 'critical_paths', critical_paths)
+        FROM covers
+        WHERE is_adjusted AND EXISTS (SELECT FROM shifted)),
     'spans_dropped', dropped.spans, 'drop_reasons', dropped.by_reason)
 FROM (
     SELECT
@@ -85,7 +197,8 @@ FROM (
     FROM tree
 ) AS met
 CROSS JOIN LATERAL trace_dropped(met.created_at, met.writers, met.since, met.until) AS dropped
-WHERE EXISTS (SELECT FROM tree))sql";
+CROSS JOIN covers AS recorded
+WHERE NOT recorded.is_adjusted AND EXISTS (SELECT FROM tree))sql";
 
 const char kSimilar[] = R"sql(
 SELECT json_build_object(

@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "http/compression.h"
 
 namespace spanring::http {
 namespace {
@@ -294,7 +295,9 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
 
   Response Handle(const Request& request) {
     try {
-      return server_->handler_(request);
+      Response response = server_->handler_(request);
+      Compress(request, &response);
+      return response;
     } catch (const std::exception&) {
       return ErrorResponse(500, "the server failed on this request");
     }

@@ -58,11 +58,12 @@ bool IsNamed(const http::Request& request, absl::string_view tag) {
   return false;
 }
 
+// Weak: plain and compressed it is the same answer in other bytes.
 void AddTag(const http::Request& request, http::Response* response) {
   const std::string tag = absl::StrCat(
       "\"", absl::Hex(XXH3_64bits(response->body.data(), response->body.size()), absl::kZeroPad16),
       "\"");
-  response->headers.emplace_back("ETag", tag);
+  response->headers.emplace_back("ETag", "W/" + tag);
   response->headers.emplace_back("Cache-Control", "no-cache");
   if (IsNamed(request, tag)) {
     response->status = 304;

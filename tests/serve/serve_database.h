@@ -26,7 +26,7 @@ SELECT t0 + o * interval '1 ms', t0 + (o + d) * interval '1 ms', d * 1000000::bi
 FROM (SELECT date_trunc('minute', now()) - interval '20 minutes' AS t0) AS clock, (VALUES
     (20, 1, 'runner', 'execute', 0, 9000, 'failed', NULL, NULL, NULL),
     (20, 2, 'router', 'route', 1, 8900, 'failed', NULL, NULL,
-     '{"attempt": 2, "ratio": 0.5, "deep": {"a": [1]}, "yes": true, "resource": {"host.name": "h"}}'),
+     '{"attempt": 2, "ratio": 0.5, "deep": {"a": [1]}, "yes": true, "none": null, "resource": {"host.name": "h"}}'),
     (20, 3, 'modal', 'infer', 5, 8000, 'failed', 'CUDAError', 'CUDA <b>out</b> of memory',
      '{"events": [{"name": "exception", "time_unix_nano": 1700000000000000000,
        "attributes": {"exception.type": "CUDAError"}}], "span.kind": "server"}'),

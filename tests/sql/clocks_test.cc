@@ -175,6 +175,33 @@ TEST_F(Clocks, WhatCannotBeToldIsNullAndSaid) {
   EXPECT_EQ(Note(), "the client never ended");
 }
 
+// Where no clock moves, the gaps of adjusted positions are those that trace_gaps() tells.
+TEST_F(Clocks, GapsOfPositionsThatDoNotMoveAreTheRecordedOnes) {
+  constexpr char kShifted[] =
+      "SELECT gap.kind, gap.from_row, gap.to_row, gap.parent_row, gap.offset_ns, gap.gap_ns"
+      " FROM (SELECT array_agg(parent_row) AS parent_row, array_agg(status) AS status,"
+      "  array_agg(offset_ns) AS offset_ns, array_agg(duration_ns) AS duration_ns"
+      "  FROM (SELECT * FROM trace_tree(1) ORDER BY row_order) AS tree) AS spans"
+      " CROSS JOIN LATERAL trace_tree_shifted_gaps(parent_row, status, offset_ns, duration_ns)"
+      " AS gap";
+  const std::string recorded =
+      "SELECT kind, from_row, to_row, parent_row, offset_ns, gap_ns FROM trace_gaps(1)";
+  const std::vector<std::vector<Span>> executions = {
+      Execution2193(),
+      {Call(1, 0, "a", "", 0, 10), Call(2, 1, "b", "", 2, 6), Call(3, 1, "b", "", 3, 4),
+       Call(4, 1, "b", "", 9, 12), Call(5, 1, "b", "", 14, 15)},
+      {Call(1, 0, "a", "", 0, kNeverEnded), Call(2, 1, "b", "", 1, 2),
+       Call(3, 1, "b", "", 3, kNeverEnded), Call(4, 3, "b", "", 4, 5)},
+      {Call(1, 0, "a", "", 0, 1), Call(2, 0, "b", "", 3, 4), Call(3, 0, "b", "", 3.5, 5)}};
+  for (const std::vector<Span>& execution : executions) {
+    SetUp();
+    Write(1, execution);
+    const Rows gaps = Database().Rows(kShifted);
+    EXPECT_EQ(gaps, Database().Rows(recorded));
+    EXPECT_FALSE(gaps.empty());
+  }
+}
+
 TEST_F(Clocks, ATraceMayBeAskedForByItsIdAndAnUnknownOneIsEmpty) {
   Write(7, Execution2193());
   for (const auto& [function, rows] :

@@ -28,64 +28,120 @@ export interface ExecutionPage {
   has_more: boolean;
 }
 
+// As the API sends it: what all spans have in common stands in Trace.common, what is null not at all.
+export interface SentSpan {
+  row_order: number;
+  depth: number;
+  parent_row?: number;
+  last_row: number;
+  trace_id?: string;
+  span_id: string;
+  parent_span_id?: string;
+  is_orphan?: true;
+  service: string;
+  operation: string;
+  status: Status;
+  job_id?: string;
+  execution_id?: Id;
+  model_id?: string;
+  region?: string;
+  started_at: string;
+  completed_at?: string;
+  offset_ns: number;
+  duration_ns?: number;
+  self_time_ns?: number;
+  shift_ns?: number;
+  shift_reason?: string;
+  error_type?: string;
+  error_message?: string;
+  metadata?: unknown;
+}
+
 export interface Span {
   row_order: number;
   depth: number;
+  parent_row: number | null;
+  last_row: number;
   trace_id: string;
   span_id: string;
   parent_span_id: string | null;
+  is_orphan: boolean;
   service: string;
   operation: string;
-  started_at: string;
-  completed_at: string | null;
   status: Status;
   job_id: string | null;
   execution_id: Id | null;
   model_id: string | null;
   region: string | null;
-  metadata: unknown;
-  error_message: string | null;
-  error_type: string | null;
-  duration_ns: number | null;
+  started_at: string;
+  completed_at: string | null;
   offset_ns: number;
+  duration_ns: number | null;
   self_time_ns: number | null;
-  parent_row: number | null;
-  last_row: number;
-  is_orphan: boolean;
-  adjusted_offset_ns: number | null;
-  shift_ns: number | null;
+  shift_ns: number;
   shift_reason: string | null;
+  error_type: string | null;
+  error_message: string | null;
+  metadata: unknown;
 }
 
 export interface Gap {
   kind: "lead" | "between" | "tail" | "overflow";
-  from_service: string;
-  from_operation: string;
-  to_service: string;
-  to_operation: string;
-  between_services: boolean;
-  offset_ns: number;
-  gap_ns: number;
   from_row: number;
   to_row: number;
   parent_row: number | null;
+  offset_ns: number;
+  gap_ns: number;
 }
 
 export interface PathSegment {
+  row_order: number;
   offset_ns: number;
   length_ns: number;
-  row_order: number;
-  is_main_root: boolean;
 }
 
-export interface Trace {
+export interface CriticalPath {
+  root_row: number;
+  is_main_root: boolean;
+  segments: PathSegment[];
+}
+
+export interface Cover {
+  gaps: Gap[];
+  critical_paths: CriticalPath[];
+}
+
+export interface SentTrace extends Cover {
   execution_id: Id | null;
   trace_ids: string[];
-  spans: Span[];
-  gaps: Gap[];
-  critical_path: PathSegment[];
+  common: { trace_id?: string; job_id?: string; execution_id?: Id; model_id?: string; region?: string };
+  spans: SentSpan[];
+  adjusted: Cover | null; // where each span is moved by its shift_ns; null where none is
   spans_dropped: number | null;
-  drop_reasons: Record<string, number> | null;
+  drop_reasons: string | null;
+}
+
+export interface Trace extends Omit<SentTrace, "common" | "spans"> {
+  spans: Span[];
+}
+
+export interface NetworkCall {
+  client_row: number;
+  server_row: number;
+  client_span_id: string;
+  server_span_id: string;
+  client_service: string;
+  client_operation: string;
+  server_service: string;
+  server_operation: string;
+  client_ns: number | null;
+  server_ns: number | null;
+  network_ns: number | null;
+  request_ns: number | null;
+  response_ns: number | null;
+  adjusted_request_ns: number | null;
+  adjusted_response_ns: number | null;
+  note: string | null;
 }
 
 export interface DiagnosedSpan {

@@ -7,13 +7,16 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
-import { largeTrace } from "./large_trace.mjs";
+import { largeTrace, skewedTrace } from "./large_trace.mjs";
 import { serve } from "./serving.mjs";
 
 const [program, screenshots] = process.argv.slice(2);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const TOKEN = "0123456789abcdef-of-the-test";
-const VIEWS = ["/executions", "/executions/2193", "/executions/2193/compare/2195", "/operations", "/health", "/nowhere"];
+const VIEWS = [
+  "/executions", "/executions/2193", "/executions/2193/compare/2195", "/traces/of-2193", "/operations", "/health",
+  "/nowhere",
+];
 const LOOKS = [
   { width: 1280, colorScheme: "light" },
   { width: 1280, colorScheme: "dark" },
@@ -23,8 +26,11 @@ const LOOKS = [
 
 let browser;
 let server;
+let traceId; // of execution 2193
 before(async () => {
   server = await serve(program);
+  const answer = await fetch(`${server.url}/api/v1/executions/2193`);
+  traceId = (await answer.json()).trace_id.replaceAll("-", "");
   browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   if (screenshots) mkdirSync(screenshots, { recursive: true });
 });
@@ -41,19 +47,19 @@ async function open(path, { width = 1280, colorScheme = "light", url = server.ur
     if (message.type() === "error" || message.type() === "warning") errors.push(message.text());
   });
   page.on("pageerror", (error) => errors.push(String(error)));
-  await page.goto(url + path);
+  await page.goto(url + path.replace("of-2193", traceId));
   await page.waitForSelector("h1");
   await page.waitForLoadState("networkidle");
   return { page, errors };
 }
 
 // What the page shows when the API answers with a trace that the demo does not have.
-async function openLarge() {
-  const opened = await open("/operations");
+async function openOther(trace, look = {}, path = "/executions/2193") {
+  const opened = await open("/operations", look);
   const { page } = opened;
   page.on("dialog", () => opened.errors.push("a dialog opened"));
-  await page.route("**/api/v1/executions/2193/trace", (route) => route.fulfill({ json: largeTrace() }));
-  await page.goto(`${server.url}/executions/2193`);
+  await page.route("**/api/v1/executions/2193/trace", (route) => route.fulfill({ json: trace }));
+  await page.goto(server.url + path);
   await page.waitForSelector(".row.span");
   await page.waitForLoadState("networkidle");
   return opened;
@@ -162,8 +168,8 @@ test("the time axis is zoomed and moved by wheel, by dragging on it, and by drag
 });
 
 test("ten thousand spans: few rows exist, frames stay short, texts stay texts, drops are said", async (t) => {
-  const { page, errors } = await openLarge();
-  assert.match(await page.textContent(".warning"), /1,234 spans were dropped.*ring_full 1,234/s);
+  const { page, errors } = await openOther(largeTrace());
+  assert.match(await page.textContent(".warning"), /1,234 spans were dropped.*\(ring_full 1234\)/s);
   const frames = await page.evaluate(
     () =>
       new Promise((done) => {
@@ -207,6 +213,125 @@ test("ten thousand spans: few rows exist, frames stay short, texts stay texts, d
   await page.click("text=Fold");
   await page.waitForFunction(() => document.querySelector("[role=treegrid]").getAttribute("aria-rowcount") === "101");
   assert.deepEqual(errors, []);
+  await page.close();
+});
+
+// In per cent of the time axis, from left to right, as [from, to].
+function places(page, selector) {
+  return page.$$eval(selector, (parts) =>
+    parts
+      .map((part) => {
+        const cell = part.parentElement.getBoundingClientRect();
+        const { left, right } = part.getBoundingClientRect();
+        return [left, right].map((x) => Math.round((100 * (x - cell.left)) / cell.width));
+      })
+      .sort((a, b) => a[0] - b[0]),
+  );
+}
+
+for (const look of LOOKS) {
+  test(`gaps and the critical path are adjusted with the spans, at ${look.width} px, ${look.colorScheme}`, async () => {
+    const { page, errors } = await openOther(skewedTrace(), look);
+    // The axis is 120 s long.
+    assert.deepEqual(await places(page, ".row.span .bar-span"), [[0, 83], [50, 100]]);
+    assert.deepEqual(await places(page, ".gap-bar"), [[0, 50]]);
+    assert.deepEqual(await places(page, ".path-part"), [[0, 50], [50, 83]]);
+    await page.click("text=Skew-adjusted");
+    await page.waitForFunction(() => document.querySelectorAll(".gap-bar").length === 2);
+    // Now 100 s.
+    assert.deepEqual(await places(page, ".row.span .bar-span"), [[0, 100], [20, 80]]);
+    assert.deepEqual(await places(page, ".gap-bar"), [[0, 20], [80, 100]]);
+    assert.deepEqual(await places(page, ".path-part"), [[0, 20], [20, 80], [80, 100]]);
+    assert.deepEqual(await page.locator(".row.gap .operation").allTextContents(), ["gap caller → callee", "gap callee → caller"]);
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(errors, []);
+    await page.close();
+  });
+}
+
+test("a trace is opened by its id, in any form, and leads to its execution and back", async () => {
+  const { page, errors } = await open("/executions");
+  const uuid = traceId.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  for (const id of [traceId, uuid, ` ${uuid.toUpperCase()} `]) {
+    await page.fill(".jump input", id);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".row.span");
+    assert.match(page.url(), new RegExp(`/traces/${id.trim()}$`));
+    assert.match(await page.textContent("h1"), new RegExp(`Trace ${traceId}`));
+    assert.equal(await page.locator(".cause").count(), 0);
+  }
+  await page.click(".row.span >> nth=1");
+  assert.equal(await page.textContent("#span-title"), "runner.hybrid_router_call");
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press("Escape");
+  await page.click(".facts >> text=2193");
+  await page.waitForSelector(".cause");
+  await page.click(`.facts >> text=${traceId}`);
+  await page.waitForFunction(() => document.title.startsWith("Trace "));
+  await page.fill(".jump input", "2193");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".cause");
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+test("a trace without an execution has none to lead to", async () => {
+  const { page } = await open("/operations");
+  const trace = { ...skewedTrace(), execution_id: null, common: { trace_id: "00000000-0000-0000-0000-000000000001" } };
+  await page.route("**/api/v1/traces/*", (route) => route.fulfill({ json: trace }));
+  await page.goto(`${server.url}/traces/${"1".padStart(32, "0")}`);
+  await page.waitForSelector(".row.span");
+  assert.match(await page.textContent(".facts"), /executionnone/);
+  assert.equal(await page.locator(".facts a").count(), 0);
+  await page.close();
+});
+
+for (const look of LOOKS) {
+  test(`a trace that is not there is told, at ${look.width} px, ${look.colorScheme}`, async () => {
+    const { page } = await open(`/traces/${"9".repeat(32)}`, look);
+    assert.match(await page.textContent("[role=alert]"), /No span of this trace is stored here/);
+    assert.deepEqual(await violations(page), []);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(overflow <= 0, `${overflow} px wider than the window`);
+    await page.close();
+  });
+}
+
+test("an id that is none is told", async () => {
+  const { page } = await open("/traces/nonsense");
+  assert.match(await page.textContent("[role=alert]"), /a trace id is a UUID/);
+  await page.close();
+});
+
+test("calls between services tell their network time and lead to their spans", async () => {
+  const { page, errors } = await open("/executions/2193");
+  const table = page.locator("section[aria-labelledby=network-title]");
+  const call = table.locator("tbody tr", { hasText: "router.inference_request" }).first();
+  assert.match(await call.textContent(), /156\.3 s/);
+  await call.locator("td button").first().click();
+  assert.equal(await page.textContent("#span-title"), "router.inference_request");
+  await call.locator("th button").click();
+  assert.equal(await page.textContent("#span-title"), "runner.hybrid_router_call");
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+test("without calls between services there is no table of them, with many not all", async () => {
+  const { page } = await open("/operations");
+  const { calls: [call] } = await (await fetch(`${server.url}/api/v1/executions/2193/network`)).json();
+  let calls = [];
+  await page.route("**/api/v1/executions/2193/network", (route) => route.fulfill({ json: { execution_id: 2193, calls } }));
+  await page.goto(`${server.url}/executions/2193`);
+  await page.waitForLoadState("networkidle");
+  assert.equal(await page.locator("#network-title").count(), 0);
+  calls = Array.from({ length: 50 }, (_, at) => ({ ...call, client_row: at, network_ns: at * 1e9 }));
+  await page.reload();
+  await page.waitForSelector("#network-title");
+  const rows = page.locator("section[aria-labelledby=network-title] tbody tr");
+  assert.equal(await rows.count(), 20);
+  assert.match(await rows.first().textContent(), /49\.0 s/);
+  await page.click("text=Show more of 50 calls");
+  assert.equal(await rows.count(), 50);
   await page.close();
 });
 

@@ -1,10 +1,6 @@
 -- How far the clocks of services seem to be apart, as Jaeger's adjuster guesses it. Nothing is
 -- rewritten: the recorded start and the adjusted one stand side by side.
---
--- A child of another service that fits into its parent stays. One that does not is moved to the
--- middle of it: the time to and fro is taken to be equal. One that took longer than its parent, or
--- has no end on one side, is moved only when it starts before its parent, to the parent's start.
--- Descendants in the same service move along. Fitting is told by microseconds.
+-- trace_tree_skew() says by which rules.
 CREATE OR REPLACE FUNCTION trace_clock_skew(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     row_order integer,
@@ -32,108 +28,41 @@ SET enable_nestloop = off
 SET jit = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    c_limit_ns CONSTANT numeric := 4e18;
-    -- Indexed by row_order: a parent comes before its children.
-    v_parent integer[];
-    v_depth integer[];
-    v_trace_id uuid[];
-    v_span_id uuid[];
-    v_parent_span_id uuid[];
-    v_service text[];
-    v_operation text[];
-    v_started_at timestamptz[];
-    v_start_ns bigint[];
-    v_length_us bigint[];  -- NULL while open, as v_length_ns
-    v_length_ns bigint[];
-    v_shift_ns bigint[];
-    v_reason text[];
-    v_count integer;
-    v_above integer;
-    v_before boolean;
-    v_child_us numeric;
-    v_above_us numeric;
-    v_shift numeric;
 BEGIN
-    SELECT
-        count(*),
-        array_agg(coalesce(parent_row, 0) ORDER BY row_order),
-        array_agg(depth ORDER BY row_order),
-        array_agg(trace_id ORDER BY row_order),
-        array_agg(span_id ORDER BY row_order),
-        array_agg(parent_span_id ORDER BY row_order),
-        array_agg(service ORDER BY row_order),
-        array_agg(operation ORDER BY row_order),
-        array_agg(started_at ORDER BY row_order),
-        array_agg(offset_ns ORDER BY row_order),
-        array_agg(
-            CASE
-                WHEN status = 'started' THEN NULL
-                WHEN isfinite(started_at) AND isfinite(completed_at) THEN
-                    least(
-                        greatest(
-                            round(extract(epoch FROM completed_at) * 1e6)
-                                - round(extract(epoch FROM started_at) * 1e6),
-                            0),
-                        2e15)::bigint
-                ELSE greatest(coalesce(duration_ns, 0), 0) / 1000
-            END
-            ORDER BY row_order),
-        array_agg(
-            CASE WHEN status <> 'started' THEN greatest(coalesce(duration_ns, 0), 0) END
-            ORDER BY row_order)
-    INTO v_count, v_parent, v_depth, v_trace_id, v_span_id, v_parent_span_id, v_service,
-        v_operation, v_started_at, v_start_ns, v_length_us, v_length_ns
-    FROM trace_tree(p_execution_id, p_trace_id);
-    IF v_count = 0 THEN
-        RETURN;
-    END IF;
-
-    v_shift_ns := array_fill(0::bigint, ARRAY[v_count]);
-    v_reason := array_fill(NULL::text, ARRAY[v_count]);
-    FOR v_row IN 1..v_count LOOP
-        v_above := v_parent[v_row];
-        CONTINUE WHEN v_above = 0;
-        IF v_service[v_row] = v_service[v_above] THEN
-            v_shift_ns[v_row] := v_shift_ns[v_above];
-            IF v_shift_ns[v_above] <> 0 THEN
-                v_reason[v_row] := 'as its parent';
-            END IF;
-            CONTINUE;
-        END IF;
-        v_shift := v_start_ns[v_above]::numeric + v_shift_ns[v_above] - v_start_ns[v_row];
-        v_before := v_shift > 0;
-        v_child_us := v_length_us[v_row];
-        v_above_us := v_length_us[v_above];
-        IF coalesce(v_child_us > v_above_us, true) THEN
-            CONTINUE WHEN NOT v_before;
-        ELSE
-            CONTINUE WHEN NOT v_before
-                AND v_child_us - div(v_shift, 1000) <= v_above_us;
-            v_shift := v_shift + greatest(v_length_ns[v_above] - v_length_ns[v_row], 0) / 2;
-        END IF;
-        v_shift_ns[v_row] := least(greatest(v_shift, -c_limit_ns), c_limit_ns)::bigint;
-        v_reason[v_row] := CASE
-            WHEN v_before THEN 'started before its parent' ELSE 'ended after its parent'
-        END;
-    END LOOP;
-
     RETURN QUERY
+    WITH tree AS MATERIALIZED (
+        SELECT * FROM trace_tree(p_execution_id, p_trace_id)
+    ),
+    skew AS (
+        SELECT answer.*
+        FROM (
+            SELECT
+                array_agg(parent_row ORDER BY row_order) AS parent_row,
+                array_agg(service ORDER BY row_order) AS service,
+                array_agg(status ORDER BY row_order) AS status,
+                array_agg(started_at ORDER BY row_order) AS started_at,
+                array_agg(completed_at ORDER BY row_order) AS completed_at,
+                array_agg(offset_ns ORDER BY row_order) AS offset_ns,
+                array_agg(duration_ns ORDER BY row_order) AS duration_ns
+            FROM tree
+        ) AS spans
+        CROSS JOIN LATERAL trace_tree_skew(
+            parent_row, service, status, started_at, completed_at, offset_ns, duration_ns
+        ) AS answer
+    )
     SELECT
-        n::integer, depth, trace_id, span_id, parent_span_id, service, operation, started_at,
+        tree.row_order, tree.depth, tree.trace_id, tree.span_id, tree.parent_span_id, tree.service,
+        tree.operation, tree.started_at,
         -- NULL where the calendar ends.
-        CASE WHEN started_at BETWEEN '4600-01-01 BC' AND '290000-01-01' THEN
-            started_at + make_interval(secs => shift_ns / 1e9)
+        CASE WHEN tree.started_at BETWEEN '4600-01-01 BC' AND '290000-01-01' THEN
+            tree.started_at + make_interval(secs => skew.shift_ns / 1e9)
         END,
-        shift_ns, start_ns, start_ns + shift_ns, length_ns, nullif(parent, 0), v_service[parent],
-        reason
-    FROM unnest(
-        v_parent, v_depth, v_trace_id, v_span_id, v_parent_span_id, v_service, v_operation,
-        v_started_at, v_start_ns, v_length_ns, v_shift_ns, v_reason
-    ) WITH ORDINALITY AS spans (
-        parent, depth, trace_id, span_id, parent_span_id, service, operation, started_at, start_ns,
-        length_ns, shift_ns, reason, n)
-    ORDER BY n;
+        skew.shift_ns, tree.offset_ns, tree.offset_ns + skew.shift_ns, skew.length_ns,
+        tree.parent_row, above.service, skew.reason
+    FROM tree
+    JOIN skew ON skew.row_order = tree.row_order
+    LEFT JOIN tree AS above ON above.row_order = tree.parent_row
+    ORDER BY tree.row_order;
 END
 $$;
 

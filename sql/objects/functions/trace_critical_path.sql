@@ -1,15 +1,6 @@
 -- What an execution, or one trace, waited for: per root a chain of segments without a hole, from
 -- the root's start to its end. Shortening a span off the path would not have ended the root sooner.
---
--- From a span's end the walk goes back to the child that ended last before it (at the same moment
--- counts as before), from that child's start to the one that ended last before that, and so on;
--- inside each child likewise. What lies between is the span's own. A child is cut to its parent,
--- and dropped when nothing is left. Of children that end together the one that started first counts.
---
--- An open span lasts as long as its parent; an open root until the last that is known below it.
---
--- Rows hold microseconds, durations nanoseconds: what ended before what is told by microseconds, as
--- phases that share a timestamp need it; lengths are nanoseconds, and sum to the root's duration.
+-- trace_tree_path() says how it is found.
 CREATE OR REPLACE FUNCTION trace_critical_path(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     segment integer,
@@ -36,238 +27,53 @@ SET enable_nestloop = off
 SET jit = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    c_never_us CONSTANT bigint := 4500000000000000;  -- behind every position that trace_tree() has
-    -- Indexed by row_order.
-    v_parent integer[];
-    v_start_ns bigint[];
-    v_end_us bigint[];
-    v_end_ns bigint[];
-    v_last_ns bigint[];  -- the last that is known of it and of what lies below
-    v_started_at timestamptz[];
-    v_trace_id uuid[];
-    v_span_id uuid[];
-    v_service text[];
-    v_operation text[];
-    v_status text[];
-    v_depth integer[];
-    -- A span's children lie side by side in v_children, the last to end first.
-    v_children integer[];
-    v_first_child integer[];
-    v_after_children integer[];
-    -- Of the spans from the root to where the walk is: what is left of each, from its start to
-    -- where the walk stands, and the next child to look at; 0 before the first look.
-    v_low_ns bigint[];
-    v_high_ns bigint[];
-    v_cursor integer[];
-    v_path_root integer[];
-    v_path_row integer[];
-    v_path_from bigint[];
-    v_path_length bigint[];
-    v_count integer;
-    v_node integer;
-    v_at integer;
-    v_after integer;
-    v_child integer;
-    v_picked integer;
-    v_is_instant boolean;
-    v_low bigint;
-    v_high bigint;
-    v_high_us bigint;
-    v_from bigint;
-    v_to bigint;
-    v_segments integer := 0;
-    v_segments_before integer;
-    v_main_row integer;
-    v_main_ns bigint := -1;
 BEGIN
-    SELECT
-        count(*),
-        array_agg(coalesce(parent_row, 0) ORDER BY row_order),
-        array_agg(offset_ns ORDER BY row_order),
-        array_agg(
-            CASE
-                WHEN status = 'started' THEN c_never_us
-                WHEN isfinite(started_at) AND isfinite(completed_at) THEN
-                    offset_ns / 1000 + least(
-                        greatest(
-                            round(extract(epoch FROM completed_at) * 1e6)
-                                - round(extract(epoch FROM started_at) * 1e6),
-                            0),
-                        2e15)::bigint
-                ELSE offset_ns / 1000 + greatest(coalesce(duration_ns, 0), 0) / 1000
-            END
-            ORDER BY row_order),
-        array_agg(
-            CASE
-                WHEN status = 'started' THEN c_never_us * 1000
-                ELSE offset_ns + greatest(coalesce(duration_ns, 0), 0)
-            END
-            ORDER BY row_order),
-        array_agg(started_at ORDER BY row_order),
-        array_agg(trace_id ORDER BY row_order),
-        array_agg(span_id ORDER BY row_order),
-        array_agg(service ORDER BY row_order),
-        array_agg(operation ORDER BY row_order),
-        array_agg(status ORDER BY row_order),
-        array_agg(depth ORDER BY row_order)
-    INTO v_count, v_parent, v_start_ns, v_end_us, v_end_ns, v_started_at, v_trace_id,
-        v_span_id, v_service, v_operation, v_status, v_depth
-    FROM trace_tree(p_execution_id, p_trace_id);
-    IF v_count = 0 THEN
-        RETURN;
-    END IF;
-
-    -- Of spans that end in the same microsecond those that also start in it come first: they take
-    -- nothing away from the others.
-    SELECT array_agg(n::integer ORDER BY parent, end_us DESC, start_ns / 1000 = end_us DESC, n)
-    INTO v_children
-    FROM unnest(v_parent, v_start_ns, v_end_us) WITH ORDINALITY AS spans (
-        parent, start_ns, end_us, n);
-    WITH parents AS (
-        SELECT v_parent[child] AS parent, min(i) AS first_child, max(i) + 1 AS after_children
-        FROM unnest(v_children) WITH ORDINALITY AS children (child, i)
-        GROUP BY v_parent[child]
+    RETURN QUERY
+    WITH tree AS MATERIALIZED (
+        SELECT * FROM trace_tree(p_execution_id, p_trace_id)
+    ),
+    path AS (
+        SELECT answer.*
+        FROM (
+            SELECT
+                array_agg(parent_row ORDER BY row_order) AS parent_row,
+                array_agg(status ORDER BY row_order) AS status,
+                array_agg(started_at ORDER BY row_order) AS started_at,
+                array_agg(completed_at ORDER BY row_order) AS completed_at,
+                array_agg(offset_ns ORDER BY row_order) AS offset_ns,
+                array_agg(duration_ns ORDER BY row_order) AS duration_ns
+            FROM tree
+        ) AS spans
+        CROSS JOIN LATERAL trace_tree_path(
+            parent_row, status, started_at, completed_at, offset_ns, duration_ns
+        ) AS answer
     )
     SELECT
-        array_agg(coalesce(first_child, 1)::integer ORDER BY n),
-        array_agg(coalesce(after_children, 1)::integer ORDER BY n)
-    INTO v_first_child, v_after_children
-    FROM generate_series(1, v_count) AS n
-    LEFT JOIN parents ON parents.parent = n;
-
-    SELECT array_agg(CASE status WHEN 'started' THEN start_ns ELSE end_ns END ORDER BY n)
-    INTO v_last_ns
-    FROM unnest(v_status, v_start_ns, v_end_ns) WITH ORDINALITY AS spans (
-        status, start_ns, end_ns, n);
-    FOR v_row IN REVERSE v_count..1 LOOP
-        CONTINUE WHEN v_parent[v_row] = 0;
-        v_last_ns[v_parent[v_row]] := greatest(v_last_ns[v_parent[v_row]], v_last_ns[v_row]);
-    END LOOP;
-
-    v_low_ns := array_fill(0::bigint, ARRAY[v_count]);
-    v_high_ns := v_low_ns;
-    v_cursor := array_fill(0, ARRAY[v_count]);
-    v_path_root := array_fill(0, ARRAY[2 * v_count]);  -- each span opens and closes one at most
-    v_path_row := v_path_root;
-    v_path_from := array_fill(0::bigint, ARRAY[2 * v_count]);
-    v_path_length := v_path_from;
-
-    FOR v_root IN 1..v_count LOOP
-        CONTINUE WHEN v_parent[v_root] <> 0;
-        v_node := v_root;
-        v_low_ns[v_root] := v_start_ns[v_root];
-        v_high_ns[v_root] := CASE v_status[v_root]
-            WHEN 'started' THEN v_last_ns[v_root] ELSE v_end_ns[v_root] END;
-        IF v_high_ns[v_root] - v_low_ns[v_root] > v_main_ns THEN
-            v_main_row := v_root;
-            v_main_ns := v_high_ns[v_root] - v_low_ns[v_root];
-        END IF;
-        v_segments_before := v_segments;
-
-        LOOP
-            v_low := v_low_ns[v_node];
-            v_high := v_high_ns[v_node];
-            v_high_us := v_high / 1000;
-            v_at := v_cursor[v_node];
-            v_after := v_after_children[v_node];
-            v_picked := 0;
-            IF v_at = 0 THEN
-                -- Those that reach the end, or beyond, all end there.
-                v_at := v_first_child[v_node];
-                v_is_instant := false;
-                WHILE v_at < v_after LOOP
-                    v_child := v_children[v_at];
-                    EXIT WHEN v_end_us[v_child] < v_high_us;
-                    v_at := v_at + 1;
-                    CONTINUE WHEN v_start_ns[v_child] >= v_high
-                        OR v_end_ns[v_child] <= greatest(v_start_ns[v_child], v_low);
-                    IF v_picked = 0
-                        OR (v_start_ns[v_child] / 1000 = v_high_us) > v_is_instant
-                        OR (v_start_ns[v_child] / 1000 = v_high_us) = v_is_instant
-                            AND v_child < v_picked
-                    THEN
-                        v_picked := v_child;
-                        v_is_instant := v_start_ns[v_child] / 1000 = v_high_us;
-                    END IF;
-                END LOOP;
-                IF v_is_instant THEN
-                    v_at := v_first_child[v_node];  -- the others are still to come
-                END IF;
-            END IF;
-            WHILE v_picked = 0 AND v_at < v_after LOOP
-                v_child := v_children[v_at];
-                v_at := v_at + 1;
-                IF v_end_us[v_child] <= v_high_us
-                    AND least(v_end_ns[v_child], v_high) > greatest(v_start_ns[v_child], v_low)
-                THEN
-                    v_picked := v_child;
-                END IF;
-            END LOOP;
-            v_cursor[v_node] := greatest(v_at, 1);
-
-            -- The span's own time since the child's end, or since its own start.
-            IF v_picked = 0 THEN
-                v_from := v_low;
-            ELSE
-                v_from := least(v_end_ns[v_picked], v_high);
-            END IF;
-            IF v_from < v_high OR v_picked = 0 AND v_node = v_root
-                AND v_segments = v_segments_before
-            THEN
-                v_segments := v_segments + 1;
-                v_path_root[v_segments] := v_root;
-                v_path_row[v_segments] := v_node;
-                v_path_from[v_segments] := v_from;
-                v_path_length[v_segments] := v_high - v_from;
-            END IF;
-
-            IF v_picked <> 0 THEN
-                v_to := v_from;
-                v_from := greatest(v_start_ns[v_picked], v_low);
-                v_high_ns[v_node] := v_from;
-                v_low_ns[v_picked] := v_from;
-                v_high_ns[v_picked] := v_to;
-                v_node := v_picked;
-            ELSE
-                EXIT WHEN v_node = v_root;
-                v_node := v_parent[v_node];
-            END IF;
-        END LOOP;
-    END LOOP;
-
-    RETURN QUERY
-    SELECT
-        row_number() OVER (PARTITION BY path.root ORDER BY path.n DESC)::integer,
-        path.from_ns,
+        path.segment,
+        path.offset_ns,
         path.length_ns,
         -- NULL where the calendar ends.
-        CASE WHEN spans.started_at BETWEEN '4600-01-01 BC' AND '290000-01-01' THEN
-            spans.started_at + make_interval(secs => (path.from_ns - spans.start_ns) / 1e9)
+        CASE WHEN tree.started_at BETWEEN '4600-01-01 BC' AND '290000-01-01' THEN
+            tree.started_at + make_interval(secs => (path.offset_ns - tree.offset_ns) / 1e9)
         END,
-        CASE WHEN spans.started_at BETWEEN '4600-01-01 BC' AND '290000-01-01' THEN
-            spans.started_at
-                + make_interval(secs => (path.from_ns - spans.start_ns + path.length_ns) / 1e9)
+        CASE WHEN tree.started_at BETWEEN '4600-01-01 BC' AND '290000-01-01' THEN
+            tree.started_at
+                + make_interval(secs => (path.offset_ns - tree.offset_ns + path.length_ns) / 1e9)
         END,
-        spans.span_id,
-        spans.trace_id,
-        spans.service,
-        spans.operation,
-        spans.status,
+        tree.span_id,
+        tree.trace_id,
+        tree.service,
+        tree.operation,
+        tree.status,
         path.row_order,
-        spans.depth,
-        path.root,
-        v_span_id[path.root],
-        path.root = v_main_row
-    FROM unnest(v_path_root, v_path_row, v_path_from, v_path_length) WITH ORDINALITY
-        AS path (root, row_order, from_ns, length_ns, n)
-    JOIN unnest(
-        v_start_ns, v_started_at, v_trace_id, v_span_id, v_service, v_operation, v_status, v_depth
-    ) WITH ORDINALITY AS spans (
-        start_ns, started_at, trace_id, span_id, service, operation, status, depth, n)
-        ON spans.n = path.row_order
-    WHERE path.n <= v_segments
-    ORDER BY path.root, path.n DESC;
+        tree.depth,
+        path.root_row,
+        root.span_id,
+        path.is_main_root
+    FROM path
+    JOIN tree ON tree.row_order = path.row_order
+    JOIN tree AS root ON root.row_order = path.root_row
+    ORDER BY path.root_row, path.segment;
 END
 $$;
 

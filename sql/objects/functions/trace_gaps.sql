@@ -1,13 +1,6 @@
 -- Where an execution's time is covered by no span: per parent, what the union of its children
 -- leaves uncovered between its start and its end.
---
---   lead      from the parent's start to its first child's start
---   between   from the end of the last of the earlier siblings to the next one's start
---   tail      from the end of the last child to the parent's end
---   overflow  not a gap: the time by which a child outlives its parent
---
--- Between roots, which have no parent, there is only "between". A gap in front of a child that
--- starts after its parent's end lasts until that end.
+-- trace_tree_gaps() names the kinds.
 CREATE OR REPLACE FUNCTION trace_gaps(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     kind text,
@@ -45,27 +38,23 @@ BEGIN
         SELECT * FROM trace_tree(p_execution_id, p_trace_id)
     ),
     gaps AS (
-        SELECT
-            CASE WHEN tree.gap_before_row = tree.parent_row THEN 'lead' ELSE 'between' END AS kind,
-            tree.gap_before_row AS from_row, tree.row_order AS to_row, tree.parent_row,
-            least(tree.offset_ns, above.offset_ns + above.duration_ns) - tree.gap_before_ns
-                AS offset_ns,
-            tree.gap_before_ns AS gap_ns
-        FROM tree
-        LEFT JOIN tree AS above ON above.row_order = tree.parent_row
-        WHERE tree.gap_before_ns > 0 AND tree.gap_before_row IS NOT NULL
-        UNION ALL
-        SELECT
-            'tail', tail_gap_row, row_order, row_order,
-            offset_ns + duration_ns - tail_gap_ns, tail_gap_ns
-        FROM tree
-        WHERE tail_gap_ns > 0 AND tail_gap_row IS NOT NULL
-        UNION ALL
-        SELECT
-            'overflow', row_order, parent_row, parent_row,
-            offset_ns + duration_ns - overflow_ns, overflow_ns
-        FROM tree
-        WHERE overflow_ns > 0 AND parent_row IS NOT NULL
+        SELECT answer.*
+        FROM (
+            SELECT
+                array_agg(parent_row ORDER BY row_order) AS parent_row,
+                array_agg(offset_ns ORDER BY row_order) AS offset_ns,
+                array_agg(duration_ns ORDER BY row_order) AS duration_ns,
+                array_agg(gap_before_ns ORDER BY row_order) AS gap_before_ns,
+                array_agg(gap_before_row ORDER BY row_order) AS gap_before_row,
+                array_agg(tail_gap_ns ORDER BY row_order) AS tail_gap_ns,
+                array_agg(tail_gap_row ORDER BY row_order) AS tail_gap_row,
+                array_agg(overflow_ns ORDER BY row_order) AS overflow_ns
+            FROM tree
+        ) AS spans
+        CROSS JOIN LATERAL trace_tree_gaps(
+            parent_row, offset_ns, duration_ns, gap_before_ns, gap_before_row, tail_gap_ns,
+            tail_gap_row, overflow_ns
+        ) AS answer
     ),
     origin AS (
         SELECT min(tree.started_at) AS started_at FROM tree

@@ -6,6 +6,7 @@ import { ExecutionView } from "../execution/ExecutionView";
 import { ExecutionsView } from "../executions/ExecutionsView";
 import { HealthView } from "../health/HealthView";
 import { OperationsView } from "../operations/OperationsView";
+import { TraceView } from "../trace/TraceView";
 import { HelpDialog } from "./HelpDialog";
 import { isTyping, useKeys } from "./keys";
 import { Link, navigate, useLocation } from "./router";
@@ -24,25 +25,33 @@ function viewOf(path: string[]): { title: string; view: ComponentChildren } {
   if (first === "executions" && id !== undefined && what === "compare" && other !== undefined && path.length === 4) {
     return { title: `${id} and ${other}`, view: <CompareView key={`${id}/${other}`} a={id} b={other} /> };
   }
+  if (first === "traces" && id !== undefined && path.length === 2) {
+    return { title: `Trace ${id}`, view: <TraceView key={id} id={id} /> };
+  }
   if (first === "operations" && path.length === 1) return { title: "Operations", view: <OperationsView /> };
   if (first === "health" && path.length === 1) return { title: "Health", view: <HealthView /> };
   return { title: "No such page", view: <h1>There is no such page</h1> };
 }
 
-function JumpToExecution() {
+// 32 hex digits, or a UUID of them; 16 where they are no number of an execution.
+const TRACE_ID = /^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=\d*[a-f])[0-9a-f]{16})$/i;
+
+function Jump() {
   const [id, setId] = useState("");
   const open = (event: SubmitEvent) => {
     event.preventDefault();
-    if (id.trim() === "") return;
-    navigate(`/executions/${encodeURIComponent(id.trim())}`);
+    const wanted = id.trim();
+    if (wanted === "") return;
+    navigate(`/${TRACE_ID.test(wanted) ? "traces" : "executions"}/${encodeURIComponent(wanted)}`);
     setId("");
   };
   return (
     <form class="jump" role="search" onSubmit={open}>
       <input
-        aria-label="Open the execution with this id"
-        placeholder="execution id"
-        inputMode="numeric"
+        aria-label="Open the execution or the trace with this id"
+        placeholder="execution or trace id"
+        autocapitalize="off"
+        spellcheck={false}
         value={id}
         onInput={(event) => setId(event.currentTarget.value)}
       />
@@ -79,7 +88,7 @@ export function Page() {
     if (event.key === "?" && !isTyping(event)) {
       setHelp(true);
     } else if (event.key === "/" && !isTyping(event)) {
-      // The view's own search, else the box that opens an execution.
+      // The view's own search, else the box that opens an execution or a trace.
       const box =
         document.querySelector<HTMLInputElement>("input[type=search]") ??
         document.querySelector<HTMLInputElement>(".jump input");
@@ -109,7 +118,7 @@ export function Page() {
           <Link href="/operations" current={section === "operations"}>Operations</Link>
           <Link href="/health" current={section === "health"}>Health</Link>
         </nav>
-        <JumpToExecution />
+        <Jump />
         <button type="button" onClick={turn} aria-label={`Use ${theme === "dark" ? "light" : "dark"} colours`} title="Light or dark">
           {theme === "dark" ? "☀" : "☾"}
         </button>

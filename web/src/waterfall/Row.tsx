@@ -52,7 +52,7 @@ function Timeline(props: RowProps) {
   return (
     <>
       <div class={`bar-span ${serviceClass(services, span.service)} ${span.status}`} style={box} />
-      {!adjusted && item.path.map((part) => {
+      {item.path.map((part) => {
         const at = place(part, shown);
         return at && <div key={part.from} class="path-part" style={{ left: `${at.left}%`, width: `${at.width}%` }} />;
       })}
@@ -83,7 +83,7 @@ function GapName({ item }: { item: GapItem }) {
   return (
     <>
       <span class="chip gap-chip" aria-hidden="true" />
-      <span class="operation">gap {item.gap.from_service} → {item.gap.to_service}</span>
+      <span class="operation">gap {item.from} → {item.to}</span>
     </>
   );
 }

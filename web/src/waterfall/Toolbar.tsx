@@ -70,7 +70,7 @@ export function Toolbar(props: Props) {
         <li><span class="chip path-chip" aria-hidden="true" />critical path</li>
         <li><span class="chip gap-chip" aria-hidden="true" />gap between services</li>
       </ul>
-      {props.adjusted && <p class="quiet">Times are adjusted, a guess; gaps and the critical path are known for recorded times only and not drawn.</p>}
+      {props.adjusted && <p class="quiet">Times are adjusted, a guess; so are gaps and the critical path.</p>}
     </>
   );
 }

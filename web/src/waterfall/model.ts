@@ -1,6 +1,11 @@
 // A trace as rows: spans in the order that the database gave them, and the gaps that are worth a row
 // of their own. Offsets are nanoseconds from the trace's start.
-import type { DiagnosedSpan, Gap, Span, Trace } from "../types";
+import type { Cover, DiagnosedSpan, Gap, PathSegment, Span, Trace } from "../types";
+
+export interface Interval {
+  from: number;
+  to: number;
+}
 
 interface Place {
   key: string;
@@ -14,12 +19,14 @@ export interface SpanItem extends Place {
   span: Span;
   diagnosed: DiagnosedSpan | null;
   // Parts of the critical path that are this span's own.
-  path: { from: number; to: number }[];
+  path: Interval[];
 }
 
 export interface GapItem extends Place {
   kind: "gap";
   gap: Gap;
+  from: string; // services
+  to: string;
 }
 
 export type Item = SpanItem | GapItem;
@@ -42,20 +49,24 @@ export function spanKey(span: Span): string {
   return `${span.row_order}:${span.span_id}`;
 }
 
-function gapRows(trace: Trace, wholeNs: number): Map<number, GapItem[]> {
-  const depthOf = (row: number | null) => (row === null ? -1 : (trace.spans[row - 1]?.depth ?? -1));
+function gapRows(spans: Span[], gaps: Gap[], wholeNs: number): Map<number, GapItem[]> {
   const before = new Map<number, GapItem[]>();
-  for (const gap of trace.gaps) {
-    if (gap.kind === "overflow" || !gap.between_services || gap.gap_ns < wholeNs * GAP_SHARE) continue;
-    const parent = gap.parent_row === null ? undefined : trace.spans[gap.parent_row - 1];
+  for (const gap of gaps) {
+    if (gap.kind === "overflow" || gap.gap_ns < wholeNs * GAP_SHARE) continue;
+    const from = spans[gap.from_row - 1]?.service;
+    const to = spans[gap.to_row - 1]?.service;
+    if (from === undefined || to === undefined || from === to) continue;
+    const parent = gap.parent_row === null ? undefined : spans[gap.parent_row - 1];
     // A tail gap stands behind all that is below its parent, any other in front of what ends it.
     const at = gap.kind === "tail" && parent !== undefined ? parent.last_row + 1 : gap.to_row;
     const item: GapItem = {
       kind: "gap",
       key: `gap:${gap.kind}:${gap.parent_row}:${gap.to_row}:${gap.offset_ns}`,
-      depth: depthOf(gap.parent_row) + 1,
+      depth: (parent?.depth ?? -1) + 1,
       end: 0,
       gap,
+      from,
+      to,
     };
     before.set(at, [...(before.get(at) ?? []), item]);
   }
@@ -73,19 +84,24 @@ function setEnds(items: Item[]): void {
   for (const item of open) item.end = items.length;
 }
 
-export function buildModel(trace: Trace, diagnosed: DiagnosedSpan[]): Model {
+function pathParts(segments: PathSegment[]): Map<number, Interval[]> {
+  const parts = new Map<number, Interval[]>();
+  for (const { row_order, offset_ns, length_ns } of segments) {
+    if (length_ns === 0) continue;
+    const own = parts.get(row_order) ?? [];
+    own.push({ from: offset_ns, to: offset_ns + length_ns });
+    parts.set(row_order, own);
+  }
+  return parts;
+}
+
+export function buildModel(trace: Trace, diagnosed: DiagnosedSpan[], adjusted: boolean): Model {
   const { spans } = trace;
+  const cover: Cover = (adjusted ? trace.adjusted : null) ?? trace;
   let wholeNs = 1;
   for (const span of spans) wholeNs = Math.max(wholeNs, span.offset_ns + (span.duration_ns ?? 0));
-  const gaps = gapRows(trace, wholeNs);
-
-  const paths = new Map<number, { from: number; to: number }[]>();
-  for (const part of trace.critical_path) {
-    if (!part.is_main_root || part.length_ns === 0) continue;
-    const parts = paths.get(part.row_order) ?? [];
-    parts.push({ from: part.offset_ns, to: part.offset_ns + part.length_ns });
-    paths.set(part.row_order, parts);
-  }
+  const gaps = gapRows(spans, cover.gaps, wholeNs);
+  const paths = pathParts(cover.critical_paths.find((path) => path.is_main_root)?.segments ?? []);
 
   const items: Item[] = [];
   const services: string[] = [];
@@ -125,7 +141,7 @@ export function buildModel(trace: Trace, diagnosed: DiagnosedSpan[]): Model {
     services,
     originMs: first === undefined ? 0 : Date.parse(first.started_at) - first.offset_ns / 1e6,
     hasOpen: spans.some((span) => span.status === "started"),
-    hasSkew: spans.some((span) => span.shift_ns !== null && span.shift_ns !== 0),
+    hasSkew: spans.some((span) => span.shift_ns !== 0),
     anomalies,
   };
 }
@@ -158,15 +174,10 @@ export function ancestors(items: Item[], index: number): number[] {
   return above;
 }
 
-export interface Interval {
-  from: number;
-  to: number;
-}
-
 export function interval(item: Item, adjusted: boolean, nowNs: number): Interval {
   if (item.kind === "gap") return { from: item.gap.offset_ns, to: item.gap.offset_ns + item.gap.gap_ns };
   const { span } = item;
-  const from = adjusted ? (span.adjusted_offset_ns ?? span.offset_ns) : span.offset_ns;
+  const from = span.offset_ns + (adjusted ? span.shift_ns : 0);
   if (span.status === "started") return { from, to: Math.max(from, nowNs) };
   return { from, to: from + (span.duration_ns ?? 0) };
 }

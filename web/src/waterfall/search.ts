@@ -7,7 +7,7 @@ function haystack(item: Item): string {
   let text = haystacks.get(item);
   if (text !== undefined) return text;
   if (item.kind === "gap") {
-    text = `gap ${item.gap.from_service} ${item.gap.to_service}`;
+    text = `gap ${item.from} ${item.to}`;
   } else {
     const { span } = item;
     const attributes = span.metadata === null ? "" : JSON.stringify(span.metadata);
