@@ -43,14 +43,35 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH kinds AS MATERIALIZED (
-        SELECT row_order, lower(metadata ->> 'span.kind') AS kind
-        FROM trace_tree(p_execution_id, p_trace_id)
+    WITH tree AS MATERIALIZED (
+        SELECT * FROM trace_tree(p_execution_id, p_trace_id)
+    ),
+    skew AS (
+        SELECT answer.*
+        FROM (
+            SELECT
+                array_agg(parent_row ORDER BY row_order) AS parent_row,
+                array_agg(service ORDER BY row_order) AS service,
+                array_agg(status ORDER BY row_order) AS status,
+                array_agg(started_at ORDER BY row_order) AS started_at,
+                array_agg(completed_at ORDER BY row_order) AS completed_at,
+                array_agg(offset_ns ORDER BY row_order) AS offset_ns,
+                array_agg(duration_ns ORDER BY row_order) AS duration_ns
+            FROM tree
+        ) AS columns
+        CROSS JOIN LATERAL trace_tree_skew(
+            parent_row, service, status, started_at, completed_at, offset_ns, duration_ns
+        ) AS answer
     ),
     spans AS MATERIALIZED (
-        SELECT skew.*, kinds.kind
-        FROM trace_clock_skew(p_execution_id, p_trace_id) AS skew
-        JOIN kinds ON kinds.row_order = skew.row_order
+        SELECT
+            tree.row_order, tree.parent_row, tree.trace_id, tree.span_id, tree.service,
+            tree.operation, tree.started_at, tree.offset_ns,
+            tree.offset_ns + skew.shift_ns AS adjusted_offset_ns,
+            skew.shift_ns, skew.length_ns AS duration_ns,
+            lower(tree.metadata ->> 'span.kind') AS kind
+        FROM tree
+        JOIN skew ON skew.row_order = tree.row_order
     ),
     calls AS (
         SELECT
