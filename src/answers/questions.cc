@@ -96,26 +96,22 @@ skew AS MATERIALIZED (
         parent_row, service, status, started_at, completed_at, offset_ns, duration_ns) AS skew
 ),
 spans AS (
-    SELECT
-        row_order, metadata,
-        json_strip_nulls(json_build_object(
-            'row_order', row_order, 'depth', depth, 'parent_row', parent_row,
-            'last_row', last_row,
-            'trace_id', nullif(tree.trace_id, common.trace_id), 'span_id', span_id,
-            'parent_span_id', parent_span_id,
-            'is_orphan', nullif(is_orphan, false),
-            'service', service, 'operation', operation, 'status', status,
-            'job_id', nullif(tree.job_id, common.job_id),
-            'execution_id', nullif(tree.execution_id, common.execution_id),
-            'model_id', nullif(tree.model_id, common.model_id),
-            'region', nullif(tree.region, common.region),
-            'started_at', started_at, 'completed_at', completed_at, 'offset_ns', offset_ns,
-            'duration_ns', duration_ns, 'self_time_ns', self_time_ns,
-            'shift_ns', nullif(shift_ns, 0), 'shift_reason', reason,
-            'error_type', error_type, 'error_message', error_message))::text AS span
+    SELECT tree.row_order, metadata, json_strip_nulls(row_to_json(span))::text AS span
     FROM tree
-    CROSS JOIN common
     JOIN skew USING (row_order)
+    CROSS JOIN common
+    CROSS JOIN LATERAL (
+        SELECT
+            row_order, depth, parent_row, last_row,
+            nullif(tree.trace_id, common.trace_id) AS trace_id, span_id, parent_span_id,
+            nullif(is_orphan, false) AS is_orphan, service, operation, status,
+            nullif(tree.job_id, common.job_id) AS job_id,
+            nullif(tree.execution_id, common.execution_id) AS execution_id,
+            nullif(tree.model_id, common.model_id) AS model_id,
+            nullif(tree.region, common.region) AS region,
+            started_at, completed_at, offset_ns, duration_ns, self_time_ns,
+            nullif(shift_ns, 0) AS shift_ns, reason AS shift_reason, error_type, error_message
+    ) AS span
 ),
 shifted AS MATERIALIZED (
     SELECT array_agg(offset_ns + shift_ns ORDER BY row_order) AS offset_ns

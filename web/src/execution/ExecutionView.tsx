@@ -14,10 +14,10 @@ export function ExecutionView({ id }: { id: string }) {
   const base = `executions/${encodeURIComponent(id)}`;
   const { trace, hasOpen, everyMs, ...answer } = useTrace(`${base}/trace`);
   const execution = useAnswer<Execution>(base, everyMs);
-  const diagnosis = useAnswer<Diagnosis>(`${base}/diagnosis`, everyMs);
   const causes = useAnswer<{ causes: Cause[] }>(`${base}/root-cause`, everyMs);
   const similar = useAnswer<{ executions: SimilarExecution[] }>(`${base}/similar?limit=5`);
-  // Below all else, and asked for after it.
+  // What the database computes at once it computes more slowly: first the rows, then what is said of them.
+  const diagnosis = useAnswer<Diagnosis>(trace === null ? null : `${base}/diagnosis`, everyMs);
   const network = useAnswer<{ calls: NetworkCall[] }>(trace === null ? null : `${base}/network`, everyMs);
   const { model, adjusted } = useModel(trace, diagnosis.data?.operations);
 
