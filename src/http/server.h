@@ -1,7 +1,7 @@
 // An HTTP/1.1 server for few, trusted and many slow clients: bounded in time, size and number.
 // Threads: connections live on one thread of the server; handlers run on its workers, several at
 //   once. Start, Stop and the destructor belong to the owner's thread.
-// Memory: a connection holds one request and one response, which is compressed for those who take it.
+// Memory: a connection holds one request and one response, compressed for those who take gzip.
 // Errors: Start says why it cannot listen. A request that is none is answered with 400, 413 or
 //   431, one that is too slow not at all; what a handler throws with 500.
 // Design: docs/web.md
