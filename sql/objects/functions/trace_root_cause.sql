@@ -91,12 +91,31 @@ BEGIN
         ) AS texts
         CROSS JOIN LATERAL trace_match_error(texts.applies_to, texts.error) AS pattern
     ),
+    -- As trace_gaps() has them, without another look at the spans.
     network_gaps AS MATERIALIZED (
-        SELECT gaps.*, parent.service AS parent_service
-        FROM trace_gaps(p_execution_id, p_trace_id) AS gaps
+        SELECT
+            gaps.*,
+            opening.service AS from_service, opening.operation AS from_operation,
+            opening.span_id AS from_span_id,
+            closing.service AS to_service, closing.operation AS to_operation,
+            closing.span_id AS to_span_id,
+            parent.service AS parent_service
+        FROM (
+            SELECT
+                CASE WHEN gap_before_row = parent_row THEN 'lead' ELSE 'between' END AS kind,
+                gap_before_row AS from_row, row_order AS to_row, parent_row,
+                gap_before_ns AS gap_ns
+            FROM tree
+            WHERE gap_before_ns > v_limits.network_gap_ns
+            UNION ALL
+            SELECT 'tail', tail_gap_row, row_order, row_order, tail_gap_ns
+            FROM tree
+            WHERE tail_gap_ns > v_limits.network_gap_ns
+        ) AS gaps
+        JOIN tree AS opening ON opening.row_order = gaps.from_row
+        JOIN tree AS closing ON closing.row_order = gaps.to_row
         LEFT JOIN tree AS parent ON parent.row_order = gaps.parent_row
-        WHERE gaps.kind <> 'overflow' AND gaps.between_services
-          AND gaps.gap_ns > v_limits.network_gap_ns
+        WHERE opening.service <> closing.service
     ),
     -- Open spans of processes that say nothing any more, and that nobody has accounted for.
     open_spans AS MATERIALIZED (
