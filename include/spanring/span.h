@@ -79,8 +79,9 @@ class Span {
   // scope because an exception was thrown since it started.
   ~Span() { EndOfScope(); }
 
-  // Sets the columns job_id, execution_id, model_id and region. May be called again: what is not
-  // empty replaces what was set before.
+  // Sets the columns job_id, execution_id, model_id and region, of this span. May be called again:
+  // what is not empty replaces what was set before. Spans below belong to the execution by their
+  // trace, for every question about it; trace_executions counts those that carry its id.
   void SetExecutionContext(std::string_view job_id, std::int64_t execution_id,
                            std::string_view model_id, std::string_view region) noexcept {
     if (!Recording()) return;

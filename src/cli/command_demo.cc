@@ -148,7 +148,7 @@ absl::Status PrepareDatabase(const Context& context, dev::PrivateServer* server)
   }
   if (!server->relocation_notice().empty()) PrintNote(server->relocation_notice());
   {
-    const Step step(context, 2, absl::StrCat("database ", kDatabase));
+    const Step step(context, 2, absl::StrCat("database ", kDatabase, ", made anew"));
     if (absl::Status status = server->RecreateDatabase(kDatabase); !status.ok()) return status;
     // `dev status` names it from now on.
     if (absl::Status status = server->EnsureDatabase(kDevDatabase); !status.ok()) return status;

@@ -69,7 +69,10 @@ absl::StatusOr<Target> MakeTarget(std::string conninfo, std::string source) {
                      "postgresql://USER@HOST:PORT/DATABASE (special characters as %XX) or "
                      "as host=... dbname=..."));
   }
-  Target target{.conninfo = std::move(conninfo), .source = std::move(source), .described = ""};
+  Target target{.conninfo = std::move(conninfo),
+                .source = std::move(source),
+                .described = "",
+                .missing = ""};
   target.described = Described(std::move(values));
   return target;
 }
@@ -81,6 +84,7 @@ std::string Advice(const std::string& reason, const Target& target) {
   }
   if (says("translate host name")) return absl::StrCat("check the host name in ", target.source);
   if (says("timeout expired")) return "check host, port and the firewall between";
+  if (!target.missing.empty()) return target.missing;
   if (says("refused") || says("No such file")) {
     return absl::StrCat("check that the server runs there, and host and port in ", target.source);
   }
@@ -113,7 +117,16 @@ absl::StatusOr<Target> Resolve(const Context& context) {
         MakeTarget(server->conninfo(only_name ? chosen : kDevDatabase), kDevSource);
     return target;
   }
-  if (only_name) return MakeTarget(chosen, source);
+  if (only_name) {
+    absl::StatusOr<Target> target = MakeTarget(chosen, source);
+    if (target.ok() && server.ok()) {
+      target->missing =
+          absl::StrCat("a name alone is looked for on the dev server, and none runs in ",
+                       server->state_dir(), ": start it (", context.Copyable("dev up"),
+                       "), name its folder (--state), or give a URL");
+    }
+    return target;
+  }
   return absl::FailedPreconditionError(
       absl::StrCat("no database: set DATABASE_URL, give --database URL, or start a private one: ",
                    context.Copyable("dev up")));
@@ -133,9 +146,11 @@ absl::StatusOr<pg::Connection> Connect(const Target& target) {
 absl::Status Explain(const Context& context, const Target& target, const absl::Status& status) {
   const std::string_view code = pg::SqlState(status);
   if (code == "42P01" || code == "42883" || code == "42703" || code == "3F000") {
+    const bool is_dev = target.source == kDevSource && context.options.database.empty();
     return absl::FailedPreconditionError(
         absl::StrCat("the tracing schema is missing or too old in ", target.described,
-                     ": run: ", context.Copyable("migrate")));
+                     ": run: ", context.Copyable("migrate"),
+                     is_dev ? "; the demo's spans are in another database: -d spanring_demo" : ""));
   }
   if (code == "42501") {
     return absl::FailedPreconditionError(absl::StrCat(

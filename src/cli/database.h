@@ -22,6 +22,7 @@ struct Target {
   std::string conninfo;   // for libpq; may hold a password: never print it
   std::string source;     // "--database", "DATABASE_URL", "PG* variables", "the dev server"
   std::string described;  // `database "x" on host:port as user`, safe to print
+  std::string missing;    // What to do where nobody listens there; mostly empty.
 };
 
 // --database, else DATABASE_URL, else libpq's PG* variables, else the dev server in the state

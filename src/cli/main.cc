@@ -340,17 +340,21 @@ void AddGlobalOptions(CLI::App* app, GlobalOptions* options) {
   app->add_option("--state", options->state_dir, "folder of the private PostgreSQL");
 }
 
-// What CLI11 has to say, on one line.
-int UsageError(const std::string& message) {
-  PrintNote(pg::OneLine(message) + ": see spanring --help");
-  return kExitUsage;
-}
-
 // The subcommand whose --help was asked for: the deepest that was named.
 const CLI::App* Named(const CLI::App* app) {
   const std::vector<const CLI::App*> below =
       app->get_subcommands([](const CLI::App* sub) { return sub->parsed(); });
   return below.empty() ? app : Named(below.front());
+}
+
+// What CLI11 has to say, on one line, and where the command is explained.
+int UsageError(const std::string& message, const CLI::App* command) {
+  std::string path;
+  for (; command->get_parent() != nullptr; command = command->get_parent()) {
+    path = absl::StrCat(command->get_name(), " ", path);
+  }
+  PrintNote(absl::StrCat(pg::OneLine(message), ": see spanring ", path, "--help"));
+  return kExitUsage;
 }
 
 int Run(int argc, char** argv) {
@@ -382,7 +386,8 @@ int Run(int argc, char** argv) {
     if (argc <= 1) return kExitUsage;
     const std::vector<std::string> unknown = app.remaining();
     const bool no_command = app.get_subcommands().empty() && !unknown.empty();
-    return UsageError(no_command ? "unknown command or option: " + unknown.front() : error.what());
+    return UsageError(no_command ? "unknown command or option: " + unknown.front() : error.what(),
+                      Named(&app));
   }
   const char* invoked_as = std::getenv("SPANRING_INVOKED_AS");
   context.invoked_as = invoked_as != nullptr && invoked_as[0] != '\0' ? invoked_as : argv[0];
