@@ -207,6 +207,9 @@ absl::StatusOr<int> Tail(const Context& context, const ExecutionFilters& filters
     if (!status.ok() && (first || !absl::IsUnavailable(status))) return status;
     if (!status.ok() && !told) PrintNote(absl::StrCat(std::string(status.message()), ": waiting"));
     told = !status.ok();
+    if (first && context.progress) {
+      PrintNote("an execution is shown when it has finished; Ctrl-C ends this");
+    }
     std::this_thread::sleep_for(kPause);
     if (told) session = Session::Open(context);
   }
