@@ -13,7 +13,7 @@ the current span; for other threads there is `bind`. Nothing here raises because
 
 from __future__ import annotations
 
-from spanring import _errors, _native
+from spanring import _errors, _life, _native
 from spanring._context import (
     bind,
     current_context,
@@ -38,6 +38,7 @@ from spanring._native import Span, SpanContext, span
 from spanring._traced import set_execution_context, traced
 
 _native.set_describer(_errors.describe)
+_life.follow_multiprocessing()
 
 __all__ = [
     "Span",

@@ -43,7 +43,8 @@ class use_context:  # noqa: N801: a function to those who use it.
         self._previous = _native.exchange_current(self._context)
 
     def __exit__(self, *_: object) -> None:
-        _native.exchange_current(self._previous)
+        # A generator's block may end in another context than it began in, where all this is nobody's.
+        _native.restore_current(self._context, self._previous)
 
 
 def bind(function: Callable[P, T]) -> Callable[P, T]:
@@ -69,7 +70,7 @@ def inject(headers: M, context: Span | SpanContext | None = None) -> M:
     """
     given = context if context is not None else _native.current()
     chosen = given.context if isinstance(given, Span) else given
-    if chosen is not None:
+    if isinstance(chosen, SpanContext):
         headers["traceparent"] = chosen.traceparent
         for name, value in chosen.carried:
             headers[name] = value
@@ -80,8 +81,8 @@ def _pairs(headers: Headers) -> Iterable[tuple[str | bytes, str | bytes]]:
     return headers.items() if isinstance(headers, Mapping) else headers
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def extract(headers: Headers) -> SpanContext | None:
@@ -90,14 +91,15 @@ def extract(headers: Headers) -> SpanContext | None:
     None where there is no `traceparent`, or a malformed one.
     """
     parent = ""
-    carried: list[tuple[str, str]] = []
+    carried: dict[str, str] = {}
     for key, value in _pairs(headers):
         name = _text(key).lower()
         if name == "traceparent":
             parent = _text(value).strip()
         elif name in _CARRIED:
-            carried.append((name, _text(value)))
-    return _native.read_traceparent(parent, tuple(carried)) if parent else None
+            # A list over several lines is one list.
+            carried[name] = f"{carried[name]},{_text(value)}" if name in carried else _text(value)
+    return _native.read_traceparent(parent, tuple(carried.items())) if parent else None
 
 
 def environment(context: Span | SpanContext | None = None) -> dict[str, str]:

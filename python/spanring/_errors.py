@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 _MESSAGE_CHARACTERS = 16_000
+_LEAVES_TOLD = 10
 
 
 def type_name(error: BaseException) -> str:
     """``ConnectionRefusedError``, ``httpx.ReadTimeout``: the module's name in front, but for built-in ones."""
     kind = type(error)
-    module = kind.__module__.partition(".")[0]
+    module = str(kind.__module__).partition(".")[0]
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # Its type is known all the same.
+        return ""
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for each in error.exceptions:
+        yield from _leaves(each)
+
+
 def _is_timeout(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError) or any(
-        "timeout" in kind.__name__.lower() for kind in type(error).__mro__
+    # A group, as of a TaskGroup, is one if all in it are.
+    return all(
+        isinstance(leaf, TimeoutError) or any("timeout" in kind.__name__.lower() for kind in type(leaf).__mro__)
+        for leaf in _leaves(error)
     )
+
+
+def _message(error: BaseException) -> str:
+    if not isinstance(error, BaseExceptionGroup):
+        return _text(error)
+    leaves = (f"{type_name(leaf)}: {_text(leaf)}" for leaf in islice(_leaves(error), _LEAVES_TOLD))
+    return "; ".join((_text(error), *leaves))
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
@@ -24,5 +52,5 @@ def describe(error: BaseException) -> tuple[str, str, str]:
         return "completed", "", ""
     # By name: importing asyncio would triple what a cold start takes.
     if any(kind.__name__ == "CancelledError" for kind in type(error).__mro__):
-        return "failed", "CancelledError", str(error) or "cancelled"
-    return "timeout" if _is_timeout(error) else "failed", type_name(error), str(error)[:_MESSAGE_CHARACTERS]
+        return "failed", "CancelledError", _text(error) or "cancelled"
+    return "timeout" if _is_timeout(error) else "failed", type_name(error), _message(error)[:_MESSAGE_CHARACTERS]

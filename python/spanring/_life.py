@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import Any
+
 from spanring import _native
 
 _OK, _OFF, _TIMEOUT, _LOSS = 0, 2, 5, 6
@@ -12,9 +16,56 @@ class SpanringError(Exception):
     """A call that was asked to start or switch the tracer could not."""
 
 
+def _ms(seconds: float) -> int:
+    # float("inf") is as long as there is time.
+    return int(min(seconds * 1000, 2**53))
+
+
 def _check(code: int) -> None:
     if code != _OK:
         raise SpanringError(_native.code_text(code))
+
+
+# --- Workers of multiprocessing ----------------------------------------------------------------------
+# They leave by os._exit: what runs at the end of a process does not run, but what multiprocessing.util has been told.
+
+
+class _Anchor:
+    """It keeps what it is told for as long as something lives."""
+
+
+def _exit_timeout(given: object = "") -> int:
+    text = str(given) or os.environ.get("SPANRING_EXIT_TIMEOUT_MS", "")
+    return int(text) if text.isdecimal() else 2000
+
+
+_anchor = _Anchor()
+_exit_timeout_ms = _exit_timeout()
+
+
+def _leave() -> None:
+    _native.shutdown(_exit_timeout_ms)
+
+
+def _leave_in_order(_: object = None) -> None:
+    util: Any = sys.modules["multiprocessing.util"]
+    util.Finalize(None, _leave, exitpriority=-100)  # After what may still trace.
+
+
+def _in_worker() -> None:
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # A worker forgets its finalizers as it begins, and then runs these.
+        util.register_after_fork(_anchor, _leave_in_order)
+
+
+def follow_multiprocessing() -> None:
+    os.register_at_fork(after_in_child=_in_worker)
+    # Where the worker itself imports this: it has begun, or is about to.
+    _in_worker()
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        _leave_in_order()
 
 
 def enabled() -> bool:
@@ -28,6 +79,8 @@ def start(**settings: object) -> None:
     `enabled`, `database_url` and `service_name`; others by the rest of their names: `ring_bytes` is
     SPANRING_RING_BYTES. Raises SpanringError for one that there is not, or when it is running already.
     """
+    global _exit_timeout_ms
+    _exit_timeout_ms = _exit_timeout(settings.get("exit_timeout_ms", ""))
     _check(
         _native.start(
             [f"{_NAMES.get(name) or 'SPANRING_' + name.upper()}={value}" for name, value in settings.items()]
@@ -46,17 +99,17 @@ def flush(timeout: float = 5.0) -> bool:
     False when `timeout` seconds were not enough, or spans were dropped. True when tracing is off. Blocks the
     thread: in a coroutine, `await asyncio.to_thread(spanring.flush)`.
     """
-    return _native.flush(int(timeout * 1000)) in (_OK, _OFF)
+    return _native.flush(_ms(timeout)) in (_OK, _OFF)
 
 
 def flush_to_disk(timeout: float = 1.0) -> bool:
     """Waits, for milliseconds mostly, until they are in the journal on disk, where a kill cannot take them."""
-    return _native.flush_to_disk(int(timeout * 1000)) in (_OK, _OFF)
+    return _native.flush_to_disk(_ms(timeout)) in (_OK, _OFF)
 
 
 def shutdown(timeout: float = 5.0) -> bool:
     """Flushes, then stops the tracer. The end of the interpreter does so by itself, for two seconds at most."""
-    return _native.shutdown(int(timeout * 1000)) == _OK
+    return _native.shutdown(_ms(timeout)) == _OK
 
 
 def stats() -> dict[str, int]:

@@ -2,13 +2,17 @@
 //
 // Tracing must not change what its host does: whatever goes wrong in here is cleared, and what is
 // of another type than expected is turned into text. Only a call with the wrong number of arguments
-// raises.
+// raises, and what is no Exception, such as KeyboardInterrupt, passes.
+//
+// A value's own code (__str__, __index__) may do anything, let another thread do it, or fork: a
+// handle is read after it has run, never before.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <pthread.h>
 #include <spanring/c.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 // --- What is current -----------------------------------------------------------------------------
 
@@ -22,10 +26,12 @@ typedef struct {
   PyObject_HEAD spanring_span* handle;  // NULL: ended, or it records nothing.
   spanring_context context;             // Its own; all zero where it records nothing.
   PyObject* carried;    // NULL, or what came with the trace and is passed on: a tuple.
-  PyObject* previous;   // What was current when it was entered; NULL when it is not.
+  PyObject* previous;   // What was current when it was entered; NULL when it is not. No cycles:
+                        // a span that was current before gets a SpanContext, see SpanEnter.
   void* entered_in;     // The contextvars.Context in which it was.
   unsigned generation;  // Of the process: after a fork it is the parent's.
   bool is_misplaced;    // Not current any more, though some context still says so.
+  bool was_current;     // Once, anywhere: other spans may have it as their `previous`.
 } SpanObject;
 
 static PyTypeObject* span_type;
@@ -44,6 +50,62 @@ static spanring_span** HandleOf(SpanObject* span) {
   if (span->generation != generation) span->handle = NULL;
   return &span->handle;
 }
+
+// --- What is raised in here ----------------------------------------------------------------------
+
+static PyObject* TakeError(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject* type = NULL;
+  PyObject* value = NULL;
+  PyObject* traceback = NULL;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (value != NULL && traceback != NULL) PyException_SetTraceback(value, traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return value;
+#endif
+}
+
+static void PutError(PyObject* error) {
+#if PY_VERSION_HEX >= 0x030c0000
+  PyErr_SetRaisedException(error);
+#else
+  PyErr_Restore(Py_NewRef((PyObject*)Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
+// From Forget to Finish: what is the host's to see.
+static _Thread_local PyObject* interruption;
+
+// Clears what a value's own code raised.
+static void Forget(void) {
+  if (!PyErr_Occurred()) return;
+  if (PyErr_ExceptionMatches(PyExc_Exception)) {
+    PyErr_Clear();
+    return;
+  }
+  PyObject* error = TakeError();
+  if (interruption == NULL) {
+    interruption = error;
+  } else {
+    Py_XDECREF(error);
+  }
+}
+
+// The result of a call that may have run a value's own code.
+static PyObject* Finish(PyObject* result) {
+  if (interruption == NULL) return result;
+  PyObject* error = interruption;
+  interruption = NULL;
+  Py_XDECREF(result);
+  PutError(error);
+  return NULL;
+}
+
+// --- The current one -----------------------------------------------------------------------------
 
 // A new reference, or NULL where nothing is current.
 static PyObject* Current(void) {
@@ -91,7 +153,7 @@ static Text TextOf(PyObject* object) {
     }
     text.owner = PyObject_Str(object);
     if (text.owner == NULL) {
-      PyErr_Clear();
+      Forget();
       return text;
     }
     object = text.owner;
@@ -114,53 +176,63 @@ static Text TextOf(PyObject* object) {
 
 static void Release(Text* text) { Py_CLEAR(text->owner); }
 
-static void SetAttribute(spanring_span* span, PyObject* key, PyObject* value) {
-  if (span == NULL || value == Py_None) return;
+// The number that an object with __index__ is, if it fits.
+static bool IndexOf(PyObject* object, int64_t* number) {
+  PyObject* index = PyNumber_Index(object);
+  int overflow = 1;
+  if (index != NULL) *number = PyLong_AsLongLongAndOverflow(index, &overflow);
+  Py_XDECREF(index);
+  Forget();
+  return overflow == 0;
+}
+
+static void SetAttribute(SpanObject* span, PyObject* key, PyObject* value) {
+  if (*HandleOf(span) == NULL || value == Py_None) return;
   Text name = TextOf(key);
+  int64_t number = 0;
   if (PyBool_Check(value)) {
-    spanring_span_set_bool(span, name.data, (size_t)name.size, value == Py_True);
+    spanring_span_set_bool(*HandleOf(span), name.data, (size_t)name.size, value == Py_True);
   } else if (PyFloat_Check(value)) {
-    spanring_span_set_double(span, name.data, (size_t)name.size, PyFloat_AS_DOUBLE(value));
+    spanring_span_set_double(*HandleOf(span), name.data, (size_t)name.size,
+                             PyFloat_AS_DOUBLE(value));
+  } else if (!PyUnicode_Check(value) && PyIndex_Check(value) && IndexOf(value, &number)) {
+    spanring_span_set_int(*HandleOf(span), name.data, (size_t)name.size, number);
   } else {
-    int overflow = 1;
-    long long number = 0;
-    if (PyLong_Check(value)) number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (overflow == 0) {
-      spanring_span_set_int(span, name.data, (size_t)name.size, number);
-    } else {
-      Text text = TextOf(value);
-      spanring_span_set_text(span, name.data, (size_t)name.size, text.data, (size_t)text.size);
-      Release(&text);
-    }
+    Text text = TextOf(value);
+    spanring_span_set_text(*HandleOf(span), name.data, (size_t)name.size, text.data,
+                           (size_t)text.size);
+    Release(&text);
   }
   Release(&name);
 }
 
-static void SetExecution(spanring_span* span, PyObject* job_id, PyObject* execution_id,
+static void SetExecution(SpanObject* span, PyObject* job_id, PyObject* execution_id,
                          PyObject* model_id, PyObject* region) {
-  if (span == NULL) return;
+  if (*HandleOf(span) == NULL) return;
   int64_t id = 0;
   bool has_id = false;
   if (execution_id != NULL && execution_id != Py_None) {
-    PyObject* number = PyUnicode_Check(execution_id) ? PyLong_FromUnicodeObject(execution_id, 10)
-                                                     : PyNumber_Index(execution_id);
-    int overflow = 1;
-    if (number != NULL) id = PyLong_AsLongLongAndOverflow(number, &overflow);
-    has_id = overflow == 0 && !PyErr_Occurred();
-    PyErr_Clear();
-    Py_XDECREF(number);
+    PyObject* parsed = NULL;
+    if (PyUnicode_Check(execution_id)) {
+      parsed = PyLong_FromUnicodeObject(execution_id, 10);
+      Forget();
+    }
+    PyObject* number = parsed == NULL ? execution_id : parsed;
+    has_id = PyIndex_Check(number) && IndexOf(number, &id);
+    Py_XDECREF(parsed);
     if (!has_id) {
       Text text = TextOf(execution_id);
-      spanring_span_set_text(span, "execution_id", SPANRING_NUL, text.data, (size_t)text.size);
+      spanring_span_set_text(*HandleOf(span), "execution_id", SPANRING_NUL, text.data,
+                             (size_t)text.size);
       Release(&text);
     }
   }
   Text job = TextOf(job_id);
   Text model = TextOf(model_id);
   Text where = TextOf(region);
-  spanring_span_set_execution_context(span, job.data, (size_t)job.size, has_id ? &id : NULL,
-                                      model.data, (size_t)model.size, where.data,
-                                      (size_t)where.size);
+  spanring_span_set_execution_context(*HandleOf(span), job.data, (size_t)job.size,
+                                      has_id ? &id : NULL, model.data, (size_t)model.size,
+                                      where.data, (size_t)where.size);
   Release(&job);
   Release(&model);
   Release(&where);
@@ -220,6 +292,7 @@ static PyObject* StartSpan(PyObject* module, PyObject* const* args, Py_ssize_t c
   span->entered_in = NULL;
   span->generation = generation;
   span->is_misplaced = false;
+  span->was_current = false;
 
   PyObject* given[kNameCount] = {NULL};
   const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
@@ -243,45 +316,52 @@ static PyObject* StartSpan(PyObject* module, PyObject* const* args, Py_ssize_t c
   Text operation = TextOf(args[0]);
   span->handle = spanring_span_start_child(&above, service.data, (size_t)service.size,
                                            operation.data, (size_t)operation.size);
+  span->generation = generation;  // What the texts' own code has forked is another process.
   Release(&service);
   Release(&operation);
   spanring_span_context(span->handle, &span->context);
-  if (span->handle == NULL) return (PyObject*)span;
+  if (span->handle == NULL) {
+    // No room for it: what begins inside stays in its parent's trace.
+    span->context = above;
+    return Finish((PyObject*)span);
+  }
 
   if (given[kJobId] != NULL || given[kExecutionId] != NULL || given[kModelId] != NULL ||
       given[kRegion] != NULL) {
-    SetExecution(span->handle, given[kJobId], given[kExecutionId], given[kModelId], given[kRegion]);
+    SetExecution(span, given[kJobId], given[kExecutionId], given[kModelId], given[kRegion]);
   }
-  if (given[kKind] != NULL) SetAttribute(span->handle, span_kind, given[kKind]);
+  if (given[kKind] != NULL) SetAttribute(span, span_kind, given[kKind]);
   for (Py_ssize_t i = 0; attributes > 0 && i < named; ++i) {
     PyObject* name = PyTuple_GET_ITEM(keywords, i);
     if (NumberOfName(name) >= 0) continue;
-    SetAttribute(span->handle, name, args[1 + i]);
+    SetAttribute(span, name, args[1 + i]);
     --attributes;
   }
-  return (PyObject*)span;
+  return Finish((PyObject*)span);
 }
 
 // --- Span ----------------------------------------------------------------------------------------
 
 static void EndWithError(SpanObject* span, PyObject* error) {
-  spanring_span** handle = HandleOf(span);
-  if (*handle == NULL) return;
+  if (*HandleOf(span) == NULL) return;
   PyObject* told = describe_error == NULL ? NULL : PyObject_CallOneArg(describe_error, error);
-  const char* status = NULL;
-  const char* type = NULL;
-  const char* message = NULL;
-  Py_ssize_t type_size = 0;
-  Py_ssize_t message_size = 0;
-  if (told != NULL &&
-      PyArg_ParseTuple(told, "ss#s#", &status, &type, &type_size, &message, &message_size)) {
-    spanring_span_complete_with_error(handle, message, (size_t)message_size, type,
-                                      (size_t)type_size, status, SPANRING_NUL);
-  } else {
-    PyErr_Clear();
-    spanring_span_complete_with_error(handle, NULL, 0, Py_TYPE(error)->tp_name, SPANRING_NUL, NULL,
-                                      0);
+  PyObject* status = NULL;
+  PyObject* type = NULL;
+  PyObject* message = NULL;
+  if (told != NULL) PyArg_ParseTuple(told, "UUU", &status, &type, &message);
+  Forget();
+  Text word = TextOf(status);
+  Text name = TextOf(type);
+  Text text = TextOf(message);
+  if (type == NULL) {
+    name.data = Py_TYPE(error)->tp_name;
+    name.size = (Py_ssize_t)strlen(name.data);
   }
+  spanring_span_complete_with_error(HandleOf(span), text.data, (size_t)text.size, name.data,
+                                    (size_t)name.size, word.data, (size_t)word.size);
+  Release(&word);
+  Release(&name);
+  Release(&text);
   Py_XDECREF(told);
 }
 
@@ -289,17 +369,49 @@ static void SpanDealloc(SpanObject* span) {
   // Nobody can end it any more.
   spanring_span_complete(HandleOf(span), NULL, 0);
   Py_CLEAR(span->carried);
-  Py_CLEAR(span->previous);
+  PyObject* previous = span->previous;
   PyTypeObject* type = Py_TYPE(span);
   PyObject_Free(span);
   Py_DECREF(type);
+  // A chain of spans that were entered and never left may be as long as there is memory: one at a
+  // time, not one inside the other.
+  while (previous != NULL && IsSpan(previous) && Py_REFCNT(previous) == 1) {
+    PyObject* next = ((SpanObject*)previous)->previous;
+    ((SpanObject*)previous)->previous = NULL;
+    Py_DECREF(previous);
+    previous = next;
+  }
+  Py_XDECREF(previous);
+}
+
+static PyObject* NewContext(const spanring_context* context, PyObject* carried) {
+  if (context->span_id == 0) Py_RETURN_NONE;
+  ContextObject* object = PyObject_New(ContextObject, context_type);
+  if (object == NULL) return NULL;
+  object->context = *context;
+  object->carried = Py_XNewRef(carried);
+  return (PyObject*)object;
+}
+
+// What a span has as `previous`. One that was current before may be behind what is current now,
+// by itself or by a span that was entered under it: its ids do then.
+static PyObject* PreviousOf(SpanObject* span) {
+  PyObject* current = Current();
+  if (current == NULL) return Py_NewRef(Py_None);
+  if (!span->was_current || !IsSpan(current)) return current;
+  SpanObject* above = (SpanObject*)current;
+  PyObject* context = NewContext(&above->context, above->carried);
+  Py_DECREF(current);
+  if (context != NULL) return context;
+  PyErr_Clear();
+  return Py_NewRef(Py_None);
 }
 
 static PyObject* SpanEnter(SpanObject* span, PyObject* unused) {
   (void)unused;
   if (span != nothing && span->previous == NULL) {
-    PyObject* previous = Current();
-    span->previous = previous == NULL ? Py_NewRef(Py_None) : previous;
+    span->previous = PreviousOf(span);
+    span->was_current = true;
     SetCurrent((PyObject*)span);
     span->entered_in = CurrentContext();
   }
@@ -332,7 +444,7 @@ static PyObject* SpanExit(SpanObject* span, PyObject* const* args, Py_ssize_t co
       spanring_span_complete(HandleOf(span), NULL, 0);
     }
   }
-  Py_RETURN_FALSE;
+  return Finish(Py_NewRef(Py_False));
 }
 
 static PyObject* SpanSetAttribute(SpanObject* span, PyObject* const* args, Py_ssize_t count) {
@@ -340,8 +452,8 @@ static PyObject* SpanSetAttribute(SpanObject* span, PyObject* const* args, Py_ss
     PyErr_SetString(PyExc_TypeError, "set_attribute() takes a key and a value");
     return NULL;
   }
-  SetAttribute(*HandleOf(span), args[0], args[1]);
-  Py_RETURN_NONE;
+  SetAttribute(span, args[0], args[1]);
+  return Finish(Py_NewRef(Py_None));
 }
 
 static PyObject* SpanSetExecutionContext(SpanObject* span, PyObject* args, PyObject* keywords) {
@@ -351,8 +463,8 @@ static PyObject* SpanSetExecutionContext(SpanObject* span, PyObject* args, PyObj
                                    &given[1], &given[2], &given[3])) {
     return NULL;
   }
-  SetExecution(*HandleOf(span), given[0], given[1], given[2], given[3]);
-  Py_RETURN_NONE;
+  SetExecution(span, given[0], given[1], given[2], given[3]);
+  return Finish(Py_NewRef(Py_None));
 }
 
 static PyObject* SpanComplete(SpanObject* span, PyObject* args, PyObject* keywords) {
@@ -362,7 +474,7 @@ static PyObject* SpanComplete(SpanObject* span, PyObject* args, PyObject* keywor
   Text text = TextOf(status);
   spanring_span_complete(HandleOf(span), text.data, (size_t)text.size);
   Release(&text);
-  Py_RETURN_NONE;
+  return Finish(Py_NewRef(Py_None));
 }
 
 static PyObject* SpanCompleteWithError(SpanObject* span, PyObject* args, PyObject* keywords) {
@@ -376,7 +488,7 @@ static PyObject* SpanCompleteWithError(SpanObject* span, PyObject* args, PyObjec
   }
   if (PyExceptionInstance_Check(error)) {
     EndWithError(span, error);
-    Py_RETURN_NONE;
+    return Finish(Py_NewRef(Py_None));
   }
   Text message = TextOf(error);
   Text type = TextOf(error_type);
@@ -386,16 +498,7 @@ static PyObject* SpanCompleteWithError(SpanObject* span, PyObject* args, PyObjec
   Release(&message);
   Release(&type);
   Release(&word);
-  Py_RETURN_NONE;
-}
-
-static PyObject* NewContext(const spanring_context* context, PyObject* carried) {
-  if (context->span_id == 0) Py_RETURN_NONE;
-  ContextObject* object = PyObject_New(ContextObject, context_type);
-  if (object == NULL) return NULL;
-  object->context = *context;
-  object->carried = Py_XNewRef(carried);
-  return (PyObject*)object;
+  return Finish(Py_NewRef(Py_None));
 }
 
 static PyObject* SpanContextOf(SpanObject* span, void* unused) {
@@ -451,7 +554,7 @@ static PyMethodDef span_methods[] = {
 
 static PyGetSetDef span_members[] = {
     {"context", (getter)SpanContextOf, NULL,
-     "What a child needs, as a SpanContext; None when nothing is recorded.", NULL},
+     "What a child needs, as a SpanContext; None when tracing is off.", NULL},
     {"is_recording", (getter)SpanIsRecording, NULL, "False once it has ended.", NULL},
     {"traceparent", (getter)SpanTraceparent, NULL, "W3C's header; '' when nothing is recorded.",
      NULL},
@@ -557,12 +660,37 @@ static PyObject* CurrentValue(PyObject* module, PyObject* unused) {
   return value;
 }
 
+// What is neither a Span nor a SpanContext is None.
+static void Exchange(PyObject* value) {
+  if (IsSpan(value)) {
+    ((SpanObject*)value)->was_current = true;
+  } else if (!Py_IS_TYPE(value, context_type)) {
+    value = NULL;
+  }
+  SetCurrent(value);
+}
+
 static PyObject* ExchangeCurrent(PyObject* module, PyObject* value) {
   (void)module;
   PyObject* previous = Current();
-  SetCurrent(value);
+  Exchange(value);
   if (previous == NULL) Py_RETURN_NONE;
   return previous;
+}
+
+// restore_current(expected, previous)
+static PyObject* RestoreCurrent(PyObject* module, PyObject* const* args, Py_ssize_t count) {
+  (void)module;
+  if (count != 2) {
+    PyErr_SetString(PyExc_TypeError, "restore_current() takes two contexts");
+    return NULL;
+  }
+  PyObject* carried = NULL;
+  PyObject* current = Current();
+  const uint64_t now = ContextOf(current, &carried).span_id;
+  Py_XDECREF(current);
+  if (now == ContextOf(args[0], &carried).span_id) Exchange(args[1]);
+  Py_RETURN_NONE;
 }
 
 static PyObject* ReadTraceparent(PyObject* module, PyObject* args) {
@@ -576,8 +704,8 @@ static PyObject* ReadTraceparent(PyObject* module, PyObject* args) {
   spanring_context context;
   const spanring_code code = spanring_read_traceparent(text.data, (size_t)text.size, &context);
   Release(&text);
-  if (code != SPANRING_OK) Py_RETURN_NONE;
-  return NewContext(&context, PyTuple_GET_SIZE(carried) == 0 ? NULL : carried);
+  if (code != SPANRING_OK) return Finish(Py_NewRef(Py_None));
+  return Finish(NewContext(&context, PyTuple_GET_SIZE(carried) == 0 ? NULL : carried));
 }
 
 static PyObject* Enabled(PyObject* module, PyObject* unused) {
@@ -618,15 +746,32 @@ static PyObject* Start(PyObject* module, PyObject* settings) {
   return PyLong_FromLong(code);
 }
 
-// A wait of the library's, without the interpreter's lock.
+static uint64_t Dropped(void) {
+  spanring_stats stats = {.size = sizeof(stats)};
+  spanring_get_stats(&stats);
+  return stats.dropped;
+}
+
+// A wait of the library's, without the interpreter's lock, and in slices: signals are heard.
+enum { kSliceMs = 100 };
 static PyObject* Wait(PyObject* timeout_ms, spanring_code (*wait)(int64_t)) {
-  const long long ms = PyLong_AsLongLong(timeout_ms);
-  if (ms == -1 && PyErr_Occurred()) return NULL;
-  spanring_code code;
-  Py_BEGIN_ALLOW_THREADS;
-  code = wait(ms);
-  Py_END_ALLOW_THREADS;
-  return PyLong_FromLong(code);
+  long long left_ms = PyLong_AsLongLong(timeout_ms);
+  if (left_ms == -1 && PyErr_Occurred()) return NULL;
+  const uint64_t dropped_before = Dropped();
+  while (true) {
+    const long long slice_ms = left_ms < kSliceMs ? left_ms : kSliceMs;
+    spanring_code code;
+    Py_BEGIN_ALLOW_THREADS;
+    code = wait(slice_ms);
+    Py_END_ALLOW_THREADS;
+    left_ms -= slice_ms;
+    if (code != SPANRING_TIMEOUT || left_ms <= 0) {
+      // Of an earlier slice.
+      if (code == SPANRING_OK && Dropped() != dropped_before) code = SPANRING_LOSS;
+      return PyLong_FromLong(code);
+    }
+    if (PyErr_CheckSignals() < 0) return NULL;
+  }
 }
 
 static PyObject* Flush(PyObject* module, PyObject* timeout_ms) {
@@ -639,7 +784,13 @@ static PyObject* FlushToDisk(PyObject* module, PyObject* timeout_ms) {
 }
 static PyObject* Shutdown(PyObject* module, PyObject* timeout_ms) {
   (void)module;
-  return Wait(timeout_ms, spanring_shutdown);
+  const long long ms = PyLong_AsLongLong(timeout_ms);
+  if (ms == -1 && PyErr_Occurred()) return NULL;
+  spanring_code code;
+  Py_BEGIN_ALLOW_THREADS;  // In one piece: what its end finds is dropped.
+  code = spanring_shutdown(ms);
+  Py_END_ALLOW_THREADS;
+  return PyLong_FromLong(code);
 }
 
 static PyObject* CodeText(PyObject* module, PyObject* code) {
@@ -660,8 +811,16 @@ static PyObject* GetStats(PyObject* module, PyObject* unused) {
                        stats.dropped_attributes, "persist_failures", stats.persist_failures);
 }
 
+// Types and functions are the process's, and would outlive the interpreter that made them.
+static bool IsMainInterpreter(void) {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return true;
+  PyErr_SetString(PyExc_ImportError, "spanring works in the main interpreter only");
+  return false;
+}
+
 static PyObject* SetDescriber(PyObject* module, PyObject* function) {
   (void)module;
+  if (!IsMainInterpreter()) return NULL;  // Here: a second import makes no module.
   Py_XSETREF(describe_error, Py_NewRef(function));
   Py_RETURN_NONE;
 }
@@ -675,6 +834,8 @@ static PyMethodDef functions[] = {
      "consumer. Other keywords are attributes. Never raises for what a value is."},
     {"current", CurrentValue, METH_NOARGS, "The current Span or SpanContext, or None."},
     {"exchange_current", ExchangeCurrent, METH_O, "Makes another one current; returns it."},
+    {"restore_current", (PyCFunction)(void (*)(void))RestoreCurrent, METH_FASTCALL,
+     "Makes `previous` current again, where `expected` still is."},
     {"read_traceparent", ReadTraceparent, METH_VARARGS, "A SpanContext, or None."},
     {"enabled", Enabled, METH_NOARGS, "Whether spans are recorded."},
     {"set_enabled", SetEnabled, METH_O, "Switches recording off and on; returns a code."},
@@ -696,6 +857,7 @@ static struct PyModuleDef module_definition = {
 };
 
 PyMODINIT_FUNC PyInit__native(void) {
+  if (!IsMainInterpreter()) return NULL;
   PyObject* module = PyModule_Create(&module_definition);
   if (module == NULL) return NULL;
   span_type = (PyTypeObject*)PyType_FromSpec(&span_spec);

@@ -39,7 +39,7 @@ class _Step:
         self._inside = _native.exchange_current(self._outside)
 
 
-def _drive(span: Span, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def drive(span: Span, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     step = _Step(span)
     send: Callable[[], Any] = functools.partial(next, generator)
     try:
@@ -65,61 +65,96 @@ def _drive(span: Span, generator: Generator[Any, Any, Any]) -> Generator[Any, An
     except BaseException as error:
         span.complete_with_error(error)
         raise
+    finally:
+        del send  # It may hold the exception that holds this frame.
 
 
-async def _drive_async(span: Span, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-    step = _Step(span)
-    send: Callable[[], Any] = generator.__anext__
-    try:
-        while True:
-            try:
-                with step:
-                    value = await send()
-            except StopAsyncIteration:
-                span.complete()
-                return
-            try:
-                sent = yield value
-                send = functools.partial(generator.asend, sent)
-            except GeneratorExit:
-                with step:
-                    await generator.aclose()
-                span.complete()
-                raise
-            except BaseException as error:
-                send = functools.partial(generator.athrow, error)
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        span.complete_with_error(error)
-        raise
+Begin = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Span, Any]]
 
 
-def _wrap(function: Callable[..., Any], operation: str, settings: dict[str, Any]) -> Callable[..., Any]:
+def asynchronous_generator(begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """A function that drives the generator that `begin` gives, for its arguments, under the span."""
+
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        span, generator = begin(args, kwargs)
+        step = _Step(span)
+        send: Callable[[], Any] = generator.__anext__
+        try:
+            while True:
+                try:
+                    with step:
+                        value = await send()
+                except StopAsyncIteration:
+                    span.complete()
+                    return
+                try:
+                    sent = yield value
+                    send = functools.partial(generator.asend, sent)
+                except GeneratorExit:
+                    with step:
+                        await generator.aclose()
+                    span.complete()
+                    raise
+                except BaseException as error:
+                    send = functools.partial(generator.athrow, error)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            span.complete_with_error(error)
+            raise
+        finally:
+            del send
+
+    return wrapper
+
+
+def name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def body_of(function: Any) -> Any:
+    """What says whether a call gives a coroutine or a generator: of an object, its `__call__`."""
     import inspect  # Not needed by those who use `span` alone, and slow to import.
 
-    start = functools.partial(_native.span, operation, **settings)
+    is_plain = inspect.isroutine(function) or isinstance(function, functools.partial)
+    return function if is_plain else type(function).__call__
+
+
+def _wrap(function: Any, operation: str | None, settings: dict[str, Any]) -> Any:
+    import inspect
+
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(_wrap(function.__func__, operation, settings))
+    if isinstance(function, type) or not callable(function):
+        raise TypeError(f"traced() is for functions and methods, not for {function!r}")
+    start = functools.partial(_native.span, operation or name_of(function), **settings)
 
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
         with start():
             return await function(*args, **kwargs)
 
-    def asynchronous_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        return _drive_async(start(), function(*args, **kwargs))
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Span, Any]:
+        generator = function(*args, **kwargs)
+        return start(), generator
 
+    # Generators of both kinds by functions that inspect knows as such: FastAPI and others ask it.
     def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        return _drive(start(), function(*args, **kwargs))
+        return (yield from drive(*begin(args, kwargs)))
 
     def plain(*args: Any, **kwargs: Any) -> Any:
         with start():
             return function(*args, **kwargs)
 
     wrapper: Callable[..., Any] = plain
-    if inspect.iscoroutinefunction(function):
+    body = body_of(function)
+    if inspect.iscoroutinefunction(body):
         wrapper = coroutine
-    elif inspect.isasyncgenfunction(function):
-        wrapper = asynchronous_generator
-    elif inspect.isgeneratorfunction(function):
+    elif inspect.isasyncgenfunction(body):
+        wrapper = asynchronous_generator(begin)
+    elif inspect.isgeneratorfunction(body):
         wrapper = generator
     return functools.wraps(function)(wrapper)
 
@@ -139,15 +174,10 @@ def traced(function: Any = None, /, **settings: Any) -> Any:
         @spanring.traced("router.modal_call", kind="client")
         async def call(request): ...
 
-    Of coroutines it lasts until they are done, of generators until they are exhausted or closed; the generator's
-    span is current in its body only. Keywords are those of `span`.
+    Of coroutines it lasts until they are done, of generators from their first step until they are exhausted or
+    closed; the generator's span is current in its body only. Methods of all kinds will do; classes raise TypeError.
+    Keywords are those of `span`.
     """
-    if callable(function):
-        return _wrap(function, f"{function.__module__}.{function.__qualname__}", settings)
-    operation = function
-
-    def decorate(decorated: F) -> F:
-        name = operation or f"{decorated.__module__}.{decorated.__qualname__}"
-        return _wrap(decorated, name, settings)  # type: ignore[return-value]
-
-    return decorate
+    if function is not None and not isinstance(function, str):
+        return _wrap(function, None, settings)
+    return lambda decorated: _wrap(decorated, function, settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
+import textwrap
 
 from conftest import Database
 
@@ -94,7 +96,7 @@ def test_exceptions_are_told_and_pass(database: Database) -> None:
         "refused": ("failed", "ConnectionRefusedError", "nobody there"),
         "timeout": ("timeout", "TimeoutError", "late"),
         "named": ("timeout", "__main__.ReadTimeout", None),
-        "odd": ("failed", "Odd", None),
+        "odd": ("failed", "__main__.Odd", None),
         "cancelled": ("failed", "CancelledError", "cancelled"),
         "exit": ("completed", None, None),
         "died": ("failed", "SystemExit", "3"),
@@ -431,3 +433,263 @@ assert after[1:] == before[1:], (before, after)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_values_own_code_does() -> None:
+    """It ends the span, which another then has the place of; it raises what is the host's to see."""
+    run(
+        """
+import contextvars, spanring
+start()
+
+class Ends:
+    def __str__(self):
+        ended.complete()
+        taken.append(spanring.span("takes its place"))
+        return "late"
+    def __index__(self):
+        ended.complete()
+        taken.append(spanring.span("takes its place"))
+        return 7
+
+taken = []
+for use in (lambda: ended.set_attribute("key", Ends()),
+            lambda: ended.set_attribute(Ends(), 1),
+            lambda: ended.set_execution_context(execution_id=Ends()),
+            lambda: ended.set_execution_context(job_id=Ends()),
+            lambda: ended.complete(Ends()),
+            lambda: ended.complete_with_error(Ends(), Ends())):
+    ended = spanring.span("ended")
+    use()
+    assert not ended.is_recording and all(span.is_recording for span in taken)
+
+class Interrupts:
+    def __str__(self):
+        raise KeyboardInterrupt
+ended = spanring.span("interrupted")
+for use in (lambda: spanring.span("x", key=Interrupts()),
+            lambda: ended.set_attribute("key", Interrupts()),
+            lambda: ended.complete_with_error(Interrupts())):
+    try:
+        use()
+    except KeyboardInterrupt:
+        continue
+    raise AssertionError
+assert not ended.is_recording
+spanring.span("nothing is left of it", key=1)
+
+class Refuses:
+    def __str__(self):
+        raise ValueError
+    __index__ = __str__
+spanring.span("x", key=Refuses(), execution_id=Refuses())
+"""
+    )
+
+
+def test_spans_that_are_never_left() -> None:
+    run(
+        """
+import contextvars, spanring
+start()
+for _ in range(300_000):
+    spanring.span("entered").__enter__()
+spanring._native.exchange_current(None)  # All of them go, one inside the other.
+
+# Entered under itself, and left elsewhere: it is not its own parent for ever.
+elsewhere = contextvars.Context()
+span = spanring.span("own")
+with spanring.use_context(span):
+    span.__enter__()
+    elsewhere.run(span.__exit__, None, None, None)
+    assert spanring.current_context().span_id == span.context.span_id
+
+# The same by way of another span.
+first, second = spanring.span("first"), spanring.span("second")
+def under():
+    second.__enter__()
+    first.__enter__()
+    elsewhere.run(second.__exit__, None, None, None)
+    elsewhere.run(first.__exit__, None, None, None)
+    spanring.current_span()
+with first:
+    copied = contextvars.copy_context()
+copied.run(under)
+
+# A block of a generator that ends in another context than it began in.
+def holds():
+    with spanring.use_context(first):
+        yield
+generator = holds()
+contextvars.copy_context().run(next, generator)
+with spanring.span("current") as current:
+    generator.close()
+    assert spanring.current_span() is current
+with spanring.use_context("no context"):
+    assert spanring.current_context() is None and spanring.inject({}) == {}
+"""
+    )
+
+
+def test_a_wait_hears_signals() -> None:
+    run(
+        """
+import signal, spanring, time
+start()
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+spanring.span("x").complete()
+begin = time.monotonic()
+try:
+    spanring.flush(float("inf"))
+except KeyboardInterrupt:
+    assert time.monotonic() - begin < 5
+else:
+    raise AssertionError
+"""
+    )
+
+
+def run(program: str) -> None:
+    """A program that traces into nothing, with the interpreter's own checks."""
+    start = (
+        "import spanring\ndef start():\n    spanring.start(database_url='host=/nonexistent', ring_dir='off',"
+        " journal_dir='off', log='off', exit_timeout_ms=0)\n"
+    )
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", start + program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_groups_and_names_that_no_utf8_has(database: Database) -> None:
+    database.trace(
+        """
+        import asyncio, spanring
+        def fails(operation, error):
+            try:
+                with spanring.span(operation):
+                    raise error
+            except BaseException as seen:
+                assert seen is error
+
+        class LateAndOdd(TimeoutError):
+            def __str__(self):
+                raise RuntimeError("no text")
+
+        fails("timeouts", ExceptionGroup("group", [TimeoutError("late"), ExceptionGroup("inner", [TimeoutError()])]))
+        fails("mixed", ExceptionGroup("group", [TimeoutError(), ValueError("v")]))
+        fails("surrogate", OSError("a\\udcff"))
+        fails("odd", LateAndOdd())
+        assert spanring.flush()
+        """
+    )
+    found = {name: (s["status"], s["error_type"], s["error_message"]) for name, s in database.spans().items()}
+    assert found == {
+        "timeouts": ("timeout", "ExceptionGroup", "group (2 sub-exceptions); TimeoutError: late; TimeoutError: "),
+        "mixed": ("failed", "ExceptionGroup", "group (2 sub-exceptions); TimeoutError: ; ValueError: v"),
+        "surrogate": ("failed", "OSError", "a?"),
+        "odd": ("timeout", "__main__.LateAndOdd", None),
+    }
+
+
+def test_traced_methods_and_those_who_ask_what_a_function_is(database: Database) -> None:
+    database.trace(
+        """
+        import asyncio, contextlib, functools, inspect, spanring
+
+        class Thing:
+            @spanring.traced("static")
+            @staticmethod
+            def static(x): return x
+            @spanring.traced
+            @classmethod
+            def cls(cls, x): return cls, x
+            @spanring.traced("method")
+            async def method(self, x): return x
+            async def __call__(self):
+                with spanring.span("called.inner"):
+                    await asyncio.sleep(0)
+
+        assert Thing.static(1) == Thing().static(1) == 1
+        assert Thing.cls(1) == Thing().cls(1) == (Thing, 1)
+        assert asyncio.run(Thing().method(1)) == 1
+        asyncio.run(spanring.traced("called")(Thing())())
+        assert spanring.traced(functools.partial(int, "7"))() == 7
+        for wrong in (Thing, 7, property(len)):
+            try:
+                spanring.traced(wrong)
+            except TypeError:
+                continue
+            raise AssertionError(wrong)
+
+        @spanring.traced
+        def generator():
+            with spanring.span("generator.inner"):
+                return (yield 1)
+        @spanring.traced
+        async def stream():
+            try:
+                while True:
+                    try:
+                        yield 1
+                    except KeyError:
+                        yield 2
+            finally:
+                await asyncio.sleep(0)
+        # FastAPI's dependencies, pytest's fixtures and others tell them apart so.
+        assert inspect.isgeneratorfunction(generator) and inspect.isasyncgenfunction(stream)
+        with contextlib.contextmanager(generator)() as value:
+            assert value == 1
+        async def use():
+            got = stream()
+            assert await got.asend(None) == 1 and await got.athrow(KeyError()) == 2
+            await got.aclose()
+        asyncio.run(use())
+        assert spanring.flush()
+        assert spanring.stats()["open"] == 0
+        """
+    )
+    spans = database.spans()
+    assert spans["called.inner"]["parent"] == "called" and spans["generator.inner"]["parent"] == "__main__.generator"
+    assert {"static", "__main__.Thing.cls", "method", "__main__.stream", "builtins.int"} <= set(spans)
+
+
+def test_workers_of_multiprocessing_deliver(database: Database, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "workers.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import multiprocessing, sys
+            from concurrent.futures import ProcessPoolExecutor
+
+            def work(name):
+                import spanring
+                with spanring.span(name):
+                    pass
+
+            if __name__ == "__main__":
+                import spanring
+                for method in ("fork", "spawn", "forkserver"):
+                    context = multiprocessing.get_context(method)
+                    with spanring.span(method):
+                        process = context.Process(target=work, args=(method + ".process",))
+                        process.start()
+                        process.join()
+                        assert process.exitcode == 0
+                        with ProcessPoolExecutor(1, mp_context=context) as pool:
+                            pool.submit(work, method + ".pool").result()
+                assert spanring.flush()
+            """
+        )
+    )
+    # Rings in memory: nobody can deliver for a worker that has left.
+    subprocess.run(
+        [sys.executable, program],
+        env=database.environment(SPANRING_RING_DIR="off", SPANRING_JOURNAL_DIR="off"),
+        check=True,
+        timeout=60,
+    )
+    parents = {name: span["parent"] for name, span in database.spans().items()}
+    assert set(parents) == {
+        f"{method}{part}" for method in ("fork", "spawn", "forkserver") for part in ("", ".process", ".pool")
+    }
+    assert parents["fork.process"] == "fork"
