@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
@@ -56,13 +57,17 @@ class _Stream(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._stream
-        except Exception as error:
+        except GeneratorExit:  # Not read to its end: nothing failed.
+            raise
+        except BaseException as error:
             self._ending.failed(error)
             raise
 
     def close(self) -> None:
-        self._stream.close()
-        self._ending.done()
+        try:
+            self._stream.close()
+        finally:
+            self._ending.done()
 
 
 class _AsyncStream(httpx.AsyncByteStream):
@@ -74,13 +79,17 @@ class _AsyncStream(httpx.AsyncByteStream):
         try:
             async for part in self._stream:
                 yield part
+        except GeneratorExit:
+            raise
         except BaseException as error:
             self._ending.failed(error)
             raise
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
-        self._ending.done()
+        try:
+            await self._stream.aclose()
+        finally:
+            self._ending.done()
 
 
 class Transport(httpx.BaseTransport):
@@ -99,9 +108,25 @@ class Transport(httpx.BaseTransport):
         except BaseException as error:
             span.complete_with_error(error)
             raise
-        if isinstance(response.stream, httpx.SyncByteStream):
-            response.stream = _Stream(response.stream, _Ending(span, response.status_code))
+        ending = _Ending(span, response.status_code)
+        # A response that came whole, from a cache or a stub, is not read again.
+        if isinstance(response.stream, httpx.SyncByteStream) and not response.is_closed:
+            response.stream = _Stream(response.stream, ending)
+        else:
+            ending.done()
         return response
+
+    def __enter__(self) -> Transport:
+        self._transport.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._transport.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         self._transport.close()
@@ -123,9 +148,25 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         except BaseException as error:
             span.complete_with_error(error)
             raise
-        if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _AsyncStream(response.stream, _Ending(span, response.status_code))
+        ending = _Ending(span, response.status_code)
+        # A response that came whole, from a cache or a stub, is not read again.
+        if isinstance(response.stream, httpx.AsyncByteStream) and not response.is_closed:
+            response.stream = _AsyncStream(response.stream, ending)
+        else:
+            ending.done()
         return response
+
+    async def __aenter__(self) -> AsyncTransport:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self._transport.__aexit__(kind, error, traceback)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -135,8 +176,10 @@ def trace(client: C, *, service: str = "") -> C:
     """Makes each request of a client a span, from its start to the end of the response's body.
 
     An answer of 400 or more is a failure, and what httpx raises: its type is the span's error type, and what
-    times out is `timeout`. Returns the client.
+    times out is `timeout`. Returns the client; one that is traced already is left as it is.
     """
+    if isinstance(client._transport, (Transport, AsyncTransport)):
+        return client
     if isinstance(client, httpx.AsyncClient):
         client._transport = AsyncTransport(client._transport, service=service)
         for pattern, mounted in client._mounts.items():

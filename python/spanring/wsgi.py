@@ -17,7 +17,7 @@ Application = Callable[[Environment, Callable[..., Any]], Iterable[bytes]]
 
 
 class _Body:
-    """Ends the span when the server closes the response."""
+    """Is current while the response is made, and ends the span when the server closes it."""
 
     def __init__(self, span: Span, body: Iterable[bytes], status: list[int]) -> None:
         self._span = span
@@ -26,8 +26,19 @@ class _Body:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._body
-        except Exception as error:
+            with _context.use_context(self._span):
+                parts = iter(self._body)
+            while True:
+                # Not while the server sends it: that may go on to another request.
+                with _context.use_context(self._span):
+                    try:
+                        part = next(parts)
+                    except StopIteration:
+                        return
+                yield part
+        except GeneratorExit:
+            raise
+        except BaseException as error:
             self._span.complete_with_error(error)
             raise
 
@@ -35,9 +46,20 @@ class _Body:
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
-                close()
+                with _context.use_context(self._span):
+                    close()
+        except BaseException as error:
+            self._span.complete_with_error(error)
+            raise
         finally:
             _end(self._span, self._status)
+
+
+class _SizedBody(_Body):
+    """Servers make a Content-Length of a body that is one part."""
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]
 
 
 def _end(span: Span, status: list[int]) -> None:
@@ -45,6 +67,11 @@ def _end(span: Span, status: list[int]) -> None:
         span.complete_with_error(f"HTTP {status[0]}", str(status[0]))
     else:
         span.complete()
+
+
+def _path(environment: Environment) -> str:
+    # PEP 3333: bytes, as Latin-1.
+    return str(environment.get("PATH_INFO", "")).encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 class Middleware:
@@ -68,15 +95,15 @@ class Middleware:
             service=self._service,
             parent=_context.extract(headers),
             kind="server",
-            **{"http.request.method": method, "url.path": environment.get("PATH_INFO")},
+            **{"http.request.method": method, "url.path": _path(environment)},
         )
         status: list[int] = []
 
-        def watch(line: str, *rest: Any) -> Any:
+        def watch(line: str, *rest: Any, **named: Any) -> Any:
             code = line.split(" ", 1)[0]
             status[:] = [int(code)] if code.isdigit() else []
             span.set_attribute("http.response.status_code", status[0] if status else line)
-            return start_response(line, *rest)
+            return start_response(line, *rest, **named)
 
         try:
             with _context.use_context(span):
@@ -84,4 +111,4 @@ class Middleware:
         except BaseException as error:
             span.complete_with_error(error)
             raise
-        return _Body(span, body, status)
+        return (_SizedBody if hasattr(body, "__len__") else _Body)(span, body, status)
