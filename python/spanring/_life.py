@@ -77,9 +77,10 @@ def start(**settings: object) -> None:
     """Starts the tracer: the environment's settings, some of them replaced.
 
     `enabled`, `database_url` and `service_name`; others by the rest of their names: `ring_bytes` is
-    SPANRING_RING_BYTES. Raises SpanringError for one that there is not, or when it is running already.
+    SPANRING_RING_BYTES. None leaves what the environment says. Raises SpanringError for one that there is not, or when it is running already.
     """
     global _exit_timeout_ms
+    settings = {name: value for name, value in settings.items() if value is not None}
     _exit_timeout_ms = _exit_timeout(settings.get("exit_timeout_ms", ""))
     _check(
         _native.start(

@@ -154,3 +154,87 @@ def test_the_deadline_holds_and_is_told(database: Database) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "failed to persist trace span: not in the database within 0.2 s" in done.stderr
+
+
+def test_functions_of_all_kinds(database: Database) -> None:
+    printed = database.trace(
+        """
+        import asyncio, sys, spanring, spanring.serverless
+        function = spanring.serverless.function
+        PARENT = "%s"
+
+        class Truthless:
+            def __bool__(self):
+                raise ValueError("as numpy's arrays do")
+
+        class Model:
+            @function("method", kind="consumer", execution_id=7)
+            def infer(self, headers): return headers
+            @function("stream")
+            def stream(self):
+                with spanring.span("stream.inner"):
+                    yield 1
+                yield 2
+            @function("async stream")
+            async def async_stream(self):
+                with spanring.span("async stream.inner"):
+                    yield 1
+                yield 2
+        @function("exits")
+        def exits():
+            raise SystemExit(3)
+
+        async def use(model):
+            return [part async for part in model.async_stream(traceparent=PARENT)]
+
+        model = Model()
+        given = Truthless()
+        assert model.infer(given) is given and model.infer(headers=given) is given
+        lines = iter([("traceparent", PARENT)])
+        assert list(model.infer(headers=lines)) == [("traceparent", PARENT)]
+        assert list(model.stream(traceparent=PARENT)) == [1, 2]
+        assert asyncio.run(use(model)) == [1, 2]
+        with spanring.span("local"):
+            model.infer(None)
+        try:
+            exits()
+        except SystemExit:
+            pass
+        stats = spanring.stats()
+        assert stats["persisted"] == stats["started"], stats  # Each made its own safe.
+        """
+        % PARENT
+    )
+    assert printed == ""
+    spans = database.spans()
+    assert spans["stream.inner"]["parent"] == "stream" and spans["async stream.inner"]["parent"] == "async stream"
+    assert {spans[name]["trace_id"] for name in ("stream", "async stream")} == {"0af76519-16cd-43dd-8448-eb211c80319c"}
+    assert (spans["exits"]["status"], spans["exits"]["error_type"]) == ("failed", "SystemExit")
+    last = database.rows("SELECT * FROM trace_spans WHERE operation = 'method' ORDER BY started_at DESC LIMIT 1")[0]
+    assert last["metadata"]["span.kind"] == "consumer" and last["execution_id"] == 7
+    assert last["trace_id"] == spans["local"]["trace_id"]
+
+
+def test_the_deadline_holds_while_the_loops_threads_are_busy(database: Database) -> None:
+    database.trace(
+        """
+        import asyncio, time, spanring, spanring.serverless
+        @spanring.serverless.function("late", deadline=0.2)
+        async def late():
+            return 1
+        async def main():
+            busy = [asyncio.to_thread(time.sleep, 2) for _ in range(40)]
+            held = asyncio.gather(*busy[:8])
+            for each in busy[8:]: each.close()
+            await asyncio.sleep(0)
+            begin = time.monotonic()
+            assert await late() == 1
+            assert time.monotonic() - begin < 1.5
+            held.cancel()
+        asyncio.run(main())
+        """,
+        DATABASE_URL="host=/nonexistent",
+        SPANRING_RING_DIR="off",
+        SPANRING_JOURNAL_DIR="off",
+        SPANRING_EXIT_TIMEOUT_MS="0",
+    )

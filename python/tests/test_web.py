@@ -215,3 +215,165 @@ def test_wsgi(database: Database) -> None:
         "SELECT count(*) FROM trace_spans AS span JOIN trace_spans AS above ON above.span_id = span.parent_span_id"
         " WHERE span.operation = 'work' AND above.operation = 'GET'"
     ) == "2"
+
+
+def test_responses_that_do_not_come_whole(database: Database) -> None:
+    """In the background, late, cut off, read in part, cancelled, mounted, of a stub."""
+    database.trace(
+        SERVER
+        + """
+from starlette.background import BackgroundTask
+
+mounted = fastapi.FastAPI()
+@mounted.get("/items/{item}")
+async def item(item: str): return item
+app.mount("/mounted", mounted)
+router = fastapi.APIRouter(prefix="/tenants/{tenant}")
+@router.get("/jobs")
+async def jobs(tenant: str): return tenant
+app.include_router(router)
+
+@app.get("/background")
+async def background():
+    async def work():
+        await asyncio.sleep(0.3)
+        with spanring.span("background.work"): pass
+    return fastapi.responses.JSONResponse({}, background=BackgroundTask(work))
+
+@app.get("/cut")
+async def cut():
+    async def parts():
+        yield b"a"
+        raise ConnectionResetError("gone")
+    return fastapi.responses.StreamingResponse(parts())
+
+@app.get("/endless")
+async def endless():
+    async def parts():
+        while True:
+            yield b"a" * 1000
+            await asyncio.sleep(0.01)
+    return fastapi.responses.StreamingResponse(parts())
+
+@spanring.traced("dependency")
+async def dependency():
+    yield "depended on"
+
+@app.get("/depends")
+async def depends(value=fastapi.Depends(dependency)): return value
+
+async def main(address):
+    # Twice: one span a request all the same.
+    async with spanring.httpx.trace(spanring.httpx.trace(httpx.AsyncClient())) as client:
+        for path in ("/mounted/items/3", "/tenants/t/jobs", "/background"):
+            assert (await client.get(address + path)).status_code == 200
+        assert (await client.get(address + "/depends")).json() == "depended on"
+        try:
+            await client.get(address + "/cut")
+        except httpx.RemoteProtocolError:
+            pass
+        async with client.stream("GET", address + "/nowhere") as answer:
+            async for part in answer.aiter_raw(1):
+                break
+        async def reads():
+            async with client.stream("GET", address + "/endless") as answer:
+                async for part in answer.aiter_bytes(): pass
+        task = asyncio.create_task(reads())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0.4)
+
+def no_name(scope):
+    raise KeyError("no name")
+async def named_by_what_raises():
+    async def application(scope, receive, send): pass
+    await spanring.asgi.Middleware(application, operation=no_name)({"type": "http", "method": "PUT"}, None, None)
+
+with serving() as address:
+    asyncio.run(main(address))
+asyncio.run(named_by_what_raises())
+stub = spanring.httpx.trace(httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(404, text="no"))))
+kept = stub.get("http://stub/stub")
+assert spanring.stats()["open"] == 0
+assert spanring.flush()
+"""
+    )
+    spans = database.spans()
+    assert {"GET /mounted/items/{item}", "GET /tenants/{tenant}/jobs", "dependency", "PUT"} <= set(spans)
+    assert spans["GET /background"]["duration_ms"] < 250
+    assert spans["background.work"]["parent"] == "GET /background"
+    assert spans["GET /cut"]["error_type"] == "ConnectionResetError"
+    clients = database.rows(
+        "SELECT metadata ->> 'url.path' AS path, status, error_type FROM trace_spans"
+        " WHERE metadata ->> 'span.kind' = 'client' ORDER BY started_at"
+    )
+    assert [tuple(row.values()) for row in clients][2:] == [
+        ("/background", "completed", None),
+        ("/depends", "completed", None),
+        ("/cut", "failed", "httpx.RemoteProtocolError"),
+        ("/nowhere", "failed", "404"),
+        ("/endless", "failed", "CancelledError"),
+        ("/stub", "failed", "404"),
+    ]
+
+
+def test_wsgi_bodies(database: Database) -> None:
+    database.trace(
+        """
+        import spanring, spanring.wsgi
+
+        def work(name):
+            with spanring.span(name): pass
+
+        class Closes(list):
+            def close(self):
+                work("closing")
+                raise OSError("close")
+
+        def application(environment, start_response):
+            path = environment["PATH_INFO"]
+            start_response("200 OK", [], exc_info=None)
+            if path == "/list":
+                return [b"a"]
+            if path == "/close":
+                return Closes([b"a"])
+            return generator(path)
+
+        def generator(path):
+            work("generating")
+            yield b"a"
+            if path == "/exit":
+                raise SystemExit(1)
+
+        middleware = spanring.wsgi.Middleware(application)
+        for path in ("/list", "/close", "/generator", "/exit", "/part", "/caf\u00c3\u00a9"):
+            body = middleware({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda *_, exc_info: None)
+            assert hasattr(body, "__len__") == (path in ("/list", "/close"))
+            try:
+                for part in body:
+                    assert spanring.current_span() is None
+                    if path == "/part":
+                        break
+                body.close()
+            except (SystemExit, OSError):
+                body._body = ()
+                body.close()  # As servers do.
+        assert spanring.stats()["open"] == 0
+        assert spanring.flush()
+        """
+    )
+    told = database.rows(
+        "SELECT metadata ->> 'url.path' AS path, status, error_type FROM trace_spans"
+        " WHERE operation = 'GET' ORDER BY started_at"
+    )
+    assert [tuple(row.values()) for row in told] == [
+        ("/list", "completed", None),
+        ("/close", "failed", "OSError"),
+        ("/generator", "completed", None),
+        ("/exit", "failed", "SystemExit"),
+        ("/part", "completed", None),
+        ("/caf\u00e9", "completed", None),
+    ]
+    spans = database.spans()
+    assert spans["generating"]["parent"] == spans["closing"]["parent"] == "GET"
