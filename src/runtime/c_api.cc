@@ -47,7 +47,8 @@ SpanContext FromC(const spanring_context* context) noexcept {
 void ToC(const SpanContext& context, spanring_context* to) noexcept {
   if (to == nullptr) return;
   *to = {};
-  if (!context.is_valid()) return;
+  // A trace without a span is a parent too: that of a root in it.
+  if (context.trace_id.is_nil()) return;
   *to = {.trace_id_high = context.trace_id.high(),
          .trace_id_low = context.trace_id.low(),
          .span_id = context.span_id.value(),

@@ -104,6 +104,26 @@ TEST_F(CApi, TheCurrentContextIsTheParentOfTheNextSpan) {
   EXPECT_EQ(rows[0].Uuid(kTraceIdColumn), rows[1].Uuid(kTraceIdColumn));
 }
 
+TEST_F(CApi, ATraceWithoutASpanIsToldAndMadeCurrentAgain) {
+  Do([] {
+    const spanring_context trace{
+        .trace_id_high = 1, .trace_id_low = 2, .span_id = 0, .is_sampled = 1, .reserved = 0};
+    spanring_context told{};
+    spanring_exchange_context(&trace, nullptr);
+    spanring_current_context(&told);
+    EXPECT_EQ(std::memcmp(&told, &trace, sizeof(trace)), 0);
+    spanring_exchange_context(nullptr, &told);
+    spanring_exchange_context(&told, nullptr);
+    spanring_span* span = spanring_span_start("s", 1, "root", SPANRING_NUL);
+    spanring_span_complete(&span, nullptr, 0);
+    spanring_exchange_context(nullptr, nullptr);
+  });
+  const std::vector<Row> rows = Rows();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].Uuid(kTraceIdColumn), "00000000000000010000000000000002");
+  EXPECT_TRUE(rows[0].IsNull(kParentSpanId));
+}
+
 TEST_F(CApi, EndingTwiceAndNothingAtAllAreHarmless) {
   Do([] {
     spanring_span* span = spanring_span_start(nullptr, 0, nullptr, SPANRING_NUL);
