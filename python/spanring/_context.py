@@ -105,7 +105,11 @@ def extract(headers: Headers) -> SpanContext | None:
 def environment(context: Span | SpanContext | None = None) -> dict[str, str]:
     """The environment for a child process, with TRACEPARENT (and TRACESTATE, BAGGAGE) in it."""
     headers: dict[str, str] = {}
-    return dict(os.environ) | {name.upper(): value for name, value in inject(headers, context).items()}
+    written = {name.upper(): value for name, value in inject(headers, context).items()}
+    inherited = dict(os.environ)
+    if written:
+        inherited.pop("TRACESTATE", None)  # It belongs to the TRACEPARENT that is replaced.
+    return inherited | written
 
 
 def extract_environment() -> SpanContext | None:

@@ -150,7 +150,7 @@ def _wrap(function: Any, operation: str | None, settings: dict[str, Any]) -> Any
 
     wrapper: Callable[..., Any] = plain
     body = body_of(function)
-    if inspect.iscoroutinefunction(body):
+    if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(function):
         wrapper = coroutine
     elif inspect.isasyncgenfunction(body):
         wrapper = asynchronous_generator(begin)

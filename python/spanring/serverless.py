@@ -157,7 +157,7 @@ def function(
 
         wrapper: Callable[..., Any] = answer
         body = _traced.body_of(decorated)
-        if inspect.iscoroutinefunction(body):
+        if inspect.iscoroutinefunction(body) or inspect.iscoroutinefunction(decorated):
             wrapper = answer_async
         elif inspect.isasyncgenfunction(body):
             wrapper = stream_async

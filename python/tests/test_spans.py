@@ -301,6 +301,13 @@ def test_context_travels_by_headers_and_environment(database: Database) -> None:
         assert passed_on["tracestate"] == "v=1" and passed_on["baggage"] == "k=v"
         with spanring.span("root", parent=None), spanring.use_context(None):
             assert spanring.current_span() is None and spanring.current_context() is None
+        lists = spanring.extract([("traceparent", headers["traceparent"]), ("tracestate", "a=1"), ("tracestate", "b=2"),
+                                  (7, None)])
+        assert lists.carried == (("tracestate", "a=1,b=2"),)
+        import os
+        os.environ["TRACESTATE"] = "of another trace"
+        assert "TRACESTATE" in spanring.environment() and "TRACESTATE" not in spanring.environment(span)
+        assert spanring.environment(lists)["TRACESTATE"] == "a=1,b=2"
         for wrong in ("", "00-0-0-0", "ff-" + headers["traceparent"][3:], "\\u00e9"):
             assert spanring.extract({"traceparent": wrong}) is None
         assert spanring.flush()

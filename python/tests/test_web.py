@@ -293,6 +293,20 @@ async def named_by_what_raises():
 with serving() as address:
     asyncio.run(main(address))
 asyncio.run(named_by_what_raises())
+class Opens(httpx.MockTransport):
+    is_open = False
+    def __enter__(self): self.is_open = True; return self
+    def __exit__(self, *_): self.is_open = False
+    async def __aenter__(self): return self.__enter__()
+    async def __aexit__(self, *_): self.__exit__()
+async def opens():
+    async with spanring.httpx.trace(httpx.AsyncClient(transport=Opens(None))) as client:
+        assert client._transport._transport.is_open
+    assert not client._transport._transport.is_open
+asyncio.run(opens())
+with spanring.httpx.trace(httpx.Client(transport=Opens(None))) as client:
+    assert client._transport._transport.is_open
+assert not client._transport._transport.is_open
 stub = spanring.httpx.trace(httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(404, text="no"))))
 kept = stub.get("http://stub/stub")
 assert spanring.stats()["open"] == 0
