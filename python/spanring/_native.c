@@ -693,6 +693,13 @@ static PyObject* RestoreCurrent(PyObject* module, PyObject* const* args, Py_ssiz
   Py_RETURN_NONE;
 }
 
+// Of the contextvars.Context that runs; to be compared only.
+static PyObject* ContextNumber(PyObject* module, PyObject* unused) {
+  (void)module;
+  (void)unused;
+  return PyLong_FromVoidPtr(CurrentContext());
+}
+
 static PyObject* ReadTraceparent(PyObject* module, PyObject* args) {
   (void)module;
   PyObject* header = NULL;
@@ -834,6 +841,7 @@ static PyMethodDef functions[] = {
      "consumer. Other keywords are attributes. Never raises for what a value is."},
     {"current", CurrentValue, METH_NOARGS, "The current Span or SpanContext, or None."},
     {"exchange_current", ExchangeCurrent, METH_O, "Makes another one current; returns it."},
+    {"context_number", ContextNumber, METH_NOARGS, "Of the contextvars.Context that runs."},
     {"restore_current", (PyCFunction)(void (*)(void))RestoreCurrent, METH_FASTCALL,
      "Makes `previous` current again, where `expected` still is."},
     {"read_traceparent", ReadTraceparent, METH_VARARGS, "A SpanContext, or None."},

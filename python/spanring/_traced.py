@@ -31,12 +31,16 @@ class _Step:
         self._span = span
         self._inside: Any = span
         self._outside: Any = None
+        self._context = 0
 
     def __enter__(self) -> None:
         self._outside = _native.exchange_current(self._inside)
+        self._context = _native.context_number()
 
     def __exit__(self, *_: object) -> None:
-        self._inside = _native.exchange_current(self._outside)
+        # A step that waits, and is closed by whoever collects garbage, ends in a context that is not its own.
+        if _native.context_number() == self._context:
+            self._inside = _native.exchange_current(self._outside)
 
 
 def drive(span: Span, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:

@@ -532,6 +532,23 @@ contextvars.copy_context().run(next, generator)
 with spanring.span("current") as current:
     generator.close()
     assert spanring.current_span() is current
+# The same of a traced one, amid a step: as when garbage is collected.
+import types
+@types.coroutine
+def wait():
+    yield
+@spanring.traced
+async def stream():
+    await wait()
+    yield
+async def reads():
+    async for _ in stream():
+        pass
+coroutine = reads()
+contextvars.copy_context().run(coroutine.send, None)
+with spanring.span("current") as current:
+    coroutine.close()
+    assert spanring.current_span() is current
 with spanring.use_context("no context"):
     assert spanring.current_context() is None and spanring.inject({}) == {}
 """
