@@ -69,10 +69,8 @@ absl::StatusOr<Target> MakeTarget(std::string conninfo, std::string source) {
                      "postgresql://USER@HOST:PORT/DATABASE (special characters as %XX) or "
                      "as host=... dbname=..."));
   }
-  Target target{.conninfo = std::move(conninfo),
-                .source = std::move(source),
-                .described = "",
-                .missing = ""};
+  Target target{
+      .conninfo = std::move(conninfo), .source = std::move(source), .described = "", .missing = ""};
   target.described = Described(std::move(values));
   return target;
 }
