@@ -78,4 +78,40 @@ void Compress(const Request& request, Response* response) {
   response->headers.emplace_back("Content-Encoding", "gzip");
 }
 
+absl::StatusOr<std::string> Gunzip(std::string_view compressed, std::size_t most_bytes) {
+  struct Stream {
+    z_stream z = {};
+    bool begun = inflateInit2(&z, kGzipWindowBits) == Z_OK;
+    ~Stream() {
+      if (begun) inflateEnd(&z);
+    }
+  } stream;
+  if (!stream.begun) return absl::ResourceExhaustedError("no memory to read gzip");
+  if (compressed.size() > std::numeric_limits<uInt>::max()) {
+    return absl::ResourceExhaustedError("the body is too large");
+  }
+  stream.z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(compressed.data()));
+  stream.z.avail_in = static_cast<uInt>(compressed.size());
+  constexpr std::size_t kPiece = std::size_t{64} * 1024;
+  std::string plain;
+  int result = Z_OK;
+  while (result == Z_OK || stream.z.avail_in > 0) {
+    // Another member behind the last.
+    if (result == Z_STREAM_END && inflateReset(&stream.z) != Z_OK) break;
+    const std::size_t had = plain.size();
+    // One byte more than may be: whether there is one is what we want to know.
+    plain.resize(std::min(had + std::max(kPiece, had), most_bytes + 1));
+    stream.z.next_out = reinterpret_cast<Bytef*>(plain.data() + had);
+    stream.z.avail_out = static_cast<uInt>(plain.size() - had);
+    result = inflate(&stream.z, Z_NO_FLUSH);
+    plain.resize(plain.size() - stream.z.avail_out);
+    if (plain.size() > most_bytes) {
+      return absl::ResourceExhaustedError("the body is too large when it is inflated");
+    }
+    if (result != Z_OK && result != Z_STREAM_END) break;
+  }
+  if (result != Z_STREAM_END) return absl::InvalidArgumentError("the gzip data are damaged");
+  return plain;
+}
+
 }  // namespace spanring::http

@@ -95,9 +95,9 @@ class Server::Impl {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
-      return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", options_.address, ":",
-                                                        options_.port, ": ", error.message(),
-                                                        ": choose another with --port"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot listen on ", options_.address, ":", options_.port, ": ",
+                       error.message(), ": choose another with ", options_.port_option));
     }
     port_ = acceptor_.local_endpoint().port();
     Accept();
@@ -306,7 +306,9 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   void Refuse(int status, const char* message) {
     Count(&server_->requests_refused_);
     keep_alive_ = false;
-    Write(ErrorResponse(status, message));
+    Response response = ErrorResponse(status, message);
+    if (status == 503) response.headers.emplace_back("Retry-After", "1");
+    Write(std::move(response));
   }
 
   bool WouldHoldTooMuch(std::size_t bytes) const {

@@ -20,11 +20,12 @@
 namespace spanring::http {
 
 struct ServerOptions {
-  std::string address = "127.0.0.1";  // a number, not a name
-  std::uint16_t port = 0;             // 0 = any free one
-  std::size_t workers = 8;            // handlers at the same time
-  std::size_t max_waiting = 256;      // requests that wait for a worker; beyond: 503
-  std::size_t max_connections = 512;  // beyond: closed at once
+  std::string address = "127.0.0.1";   // a number, not a name
+  std::uint16_t port = 0;              // 0 = any free one
+  const char* port_option = "--port";  // what to change when it is taken
+  std::size_t workers = 8;             // handlers at the same time
+  std::size_t max_waiting = 256;       // requests that wait for a worker; beyond: 503
+  std::size_t max_connections = 512;   // beyond: closed at once
   std::size_t max_header_bytes = 16 * 1024;
   std::size_t max_body_bytes = 1024 * 1024;
   // Of answers that clients have not taken yet, all together; beyond: 503, but for one alone.

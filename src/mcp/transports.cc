@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "http/access.h"
 
 namespace spanring::mcp {
 namespace {
@@ -67,46 +67,11 @@ class Lines {
   std::size_t at_ = 0;
 };
 
-// Without the port: "http://[::1]:6274" as "[::1]"; "" where it is none.
-std::string OriginHost(const std::string& origin) {
-  std::string_view rest = origin;
-  if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-  } else if (rest.starts_with("https://")) {
-    rest.remove_prefix(8);
-  } else {
-    return "";
-  }
-  const std::size_t bracket = rest.find(']');
-  const std::size_t colon = rest.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  if (colon != std::string_view::npos) {
-    int port = 0;
-    const std::string_view digits = rest.substr(colon + 1);
-    if (!absl::SimpleAtoi(absl::string_view(digits.data(), digits.size()), &port)) return "";
-    rest = rest.substr(0, colon);
-  }
-  return absl::AsciiStrToLower(absl::string_view(rest.data(), rest.size()));
-}
-
-bool MayAsk(const http::Request& request, const std::vector<std::string>& hosts) {
-  const std::optional<std::string> origin = request.Header("origin");
-  if (!origin) return true;
-  const std::string host = OriginHost(*origin);
-  return host == "localhost" || host == "127.0.0.1" || host == "[::1]" ||
-         std::find(hosts.begin(), hosts.end(), host) != hosts.end();
-}
-
-// "application/json; charset=utf-8" as "application/json".
-std::string MediaType(absl::string_view text) {
-  return absl::AsciiStrToLower(
-      absl::StripAsciiWhitespace(text.substr(0, std::min(text.find(';'), text.size()))));
-}
-
 bool TakesJson(const http::Request& request) {
   const std::optional<std::string> accept = request.Header("accept");
   if (!accept || accept->empty()) return true;
   for (const absl::string_view range : absl::StrSplit(*accept, ',')) {
-    const std::string type = MediaType(range);
+    const std::string type = http::MediaType({range.data(), range.size()});
     if (type == "application/json" || type == "application/*" || type == "*/*") return true;
   }
   return false;
@@ -128,7 +93,7 @@ absl::Status ServeLines(const Protocol& protocol, int in, int out) {
 
 http::Response AnswerHttp(const Protocol& protocol, const http::Request& request,
                           const std::vector<std::string>& hosts) {
-  if (!MayAsk(request, hosts)) {
+  if (!http::Access{.token = "", .hosts = hosts}.IsFromOwnOrigin(request)) {
     return http::ErrorResponse(403, "this origin may not ask: start with --host NAME");
   }
   if (request.method != "POST") {
@@ -137,7 +102,7 @@ http::Response AnswerHttp(const Protocol& protocol, const http::Request& request
     return response;
   }
   // A page can send other types to anybody without asking first.
-  if (MediaType(request.Header("content-type").value_or("")) != "application/json") {
+  if (http::MediaType(request.Header("content-type").value_or("")) != "application/json") {
     return http::ErrorResponse(415, "Content-Type must be application/json");
   }
   if (!TakesJson(request)) return http::ErrorResponse(406, "the answer is application/json");

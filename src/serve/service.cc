@@ -3,8 +3,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "absl/strings/ascii.h"
@@ -17,23 +15,6 @@
 
 namespace spanring::serve {
 namespace {
-
-// A comparison whose time says nothing about where the two differ.
-bool IsSame(std::string_view a, std::string_view b) {
-  unsigned difference = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const char other = b.empty() ? '\0' : b[i % b.size()];
-    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(other);
-  }
-  return difference == 0;
-}
-
-// "localhost:8126" or "[::1]:8126" without the port, in lower case.
-std::string HostName(std::string_view host) {
-  const std::size_t bracket = host.find(']');
-  const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  return absl::AsciiStrToLower(absl::string_view(host.data(), std::min(colon, host.size())));
-}
 
 void AddSecurityHeaders(http::Response* response) {
   response->headers.insert(
@@ -109,40 +90,15 @@ http::Response FailureResponse(const absl::Status& status) {
   return response;
 }
 
-int Service::Refused(const http::Request& request) const {
-  if (!options_.token.empty()) {
-    const std::string given = request.Header("authorization").value_or("");
-    constexpr std::string_view kScheme = "bearer ";
-    const bool is_bearer = absl::AsciiStrToLower(given.substr(0, kScheme.size())) == kScheme;
-    return is_bearer && IsSame(std::string_view(given).substr(kScheme.size()), options_.token)
-               ? 0
-               : 401;
-  }
-  // Without a token a page of any origin could ask, were its name to resolve to this machine.
-  const std::string host = HostName(request.Header("host").value_or(""));
-  static constexpr std::array<std::string_view, 3> kHere = {"localhost", "127.0.0.1", "[::1]"};
-  const bool is_known =
-      std::find(kHere.begin(), kHere.end(), host) != kHere.end() ||
-      std::find(options_.hosts.begin(), options_.hosts.end(), host) != options_.hosts.end();
-  return is_known ? 0 : 421;
-}
-
 http::Response Service::Answer(const http::Request& request) {
   http::Response response;
   // Whether it lives is no secret.
-  int refused = request.path == "/healthz" ? 0 : Refused(request);
+  int refused = request.path == "/healthz" ? 0 : access_.Refusal(request);
   // Nor is the page, which must be there to ask for the token.
   if (refused == 401 && IsPagePath(request.path)) refused = 0;
-  if (refused == 401) {
-    response =
-        http::ErrorResponse(401, "the token is missing or wrong: Authorization: Bearer TOKEN");
-    response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  } else if (refused != 0) {
-    response = http::ErrorResponse(
-        refused, "not called by a name of this machine: use localhost, or start with --host NAME");
-  } else {
-    response = Route(request);
-  }
+  response =
+      refused == 0 ? Route(request) : http::ErrorResponse(refused, http::RefusalMessage(refused));
+  if (refused == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   AddSecurityHeaders(&response);
   return response;
 }
@@ -162,7 +118,9 @@ http::Response Service::Route(const http::Request& request) {
                  "text/plain; charset=utf-8");
   }
   if (path == "/metrics") {
-    return Reply(Metrics(reader_, options_.counts()), "text/plain; version=0.0.4; charset=utf-8");
+    absl::StatusOr<std::string> metrics = Metrics(reader_, options_.counts());
+    if (metrics.ok() && options_.more_metrics) absl::StrAppend(&*metrics, options_.more_metrics());
+    return Reply(std::move(metrics), "text/plain; version=0.0.4; charset=utf-8");
   }
   http::Response response = http::ErrorResponse(404, "no such path");
   if (path.starts_with("/api/v1/")) {

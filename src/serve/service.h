@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "answers/reader.h"
+#include "http/access.h"
 #include "http/message.h"
 #include "http/server.h"
 
@@ -24,22 +25,24 @@ struct ServiceOptions {
   std::vector<std::string> hosts;  // names by which it may be called, beside those of this machine
   std::function<http::ServerCounts()> counts;                         // of the server, for /metrics
   std::function<http::Response(const http::Request&)> mcp = nullptr;  // all of /mcp, if it is there
+  std::function<std::string()> more_metrics = nullptr;                // of what else listens
 };
 
 class Service {
  public:
   Service(answers::Reader* reader, ServiceOptions options)
-      : reader_(reader), options_(std::move(options)) {}
+      : reader_(reader),
+        options_(std::move(options)),
+        access_{.token = options_.token, .hosts = options_.hosts} {}
 
   [[nodiscard]] http::Response Answer(const http::Request& request);
 
  private:
   http::Response Route(const http::Request& request);
-  // OK, or with which status it is refused.
-  int Refused(const http::Request& request) const;
 
   answers::Reader* const reader_;
   const ServiceOptions options_;
+  const http::Access access_;
 };
 
 // A failed question as a response: 400 what was asked, 404, 503 with what an operator must do, 504.

@@ -71,6 +71,23 @@ TEST(Compress, LeavesWhatIsSmallOrNoTextOrNotAskedFor) {
   EXPECT_EQ(response.headers, vary) << "as the 200 would";
 }
 
+TEST(Gunzip, TakesMembersBehindOneAnotherUpToABound) {
+  const std::string body(100'000, 'x');
+  const Response response =
+      Compressed("gzip", {.content_type = "text/plain", .body = body, .headers = {}});
+  EXPECT_EQ(Gunzip(response.body, body.size()).value_or(""), body);
+  EXPECT_EQ(Gunzip(response.body + response.body, 1 << 20).value_or(""), body + body);
+  for (const std::size_t most : {std::size_t{0}, std::size_t{1000}, body.size() - 1}) {
+    EXPECT_TRUE(absl::IsResourceExhausted(Gunzip(response.body, most).status())) << most;
+  }
+  for (std::size_t size = 0; size < response.body.size(); ++size) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Gunzip(response.body.substr(0, size), 1 << 20).status()))
+        << size;
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(Gunzip(response.body + "tail", 1 << 20).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Gunzip("plain", 1 << 20).status()));
+}
+
 TEST(Server, CompressesForThoseWhoTakeIt) {
   const std::string body(100'000, 'x');
   const auto server = Server::Start({}, [&](const Request&) {
