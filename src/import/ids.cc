@@ -78,4 +78,22 @@ std::optional<ParsedId> ParseSpanId(std::string_view text, bool base64) {
   return ParsedId{TraceId(0, XXH3_64bits(text.data(), text.size()) | 1), false};
 }
 
+TraceId ContentId(std::uint64_t high, std::uint64_t low) {
+  constexpr std::uint64_t kVersionBits = 0xf000;
+  constexpr std::uint64_t kVersion = 0x8000;
+  constexpr std::uint64_t kVariantBits = std::uint64_t{3} << 62;
+  constexpr std::uint64_t kVariant = std::uint64_t{2} << 62;
+  return TraceId((high & ~kVersionBits) | kVersion, (low & ~kVariantBits) | kVariant);
+}
+
+TraceId ContentIdOf(std::string_view content, std::string_view how) {
+  XXH3_state_t state;
+  XXH3_INITSTATE(&state);
+  XXH3_128bits_reset(&state);
+  XXH3_128bits_update(&state, content.data(), content.size());
+  XXH3_128bits_update(&state, how.data(), how.size());
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+  return ContentId(hash.high64, hash.low64);
+}
+
 }  // namespace spanring::importer

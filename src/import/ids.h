@@ -4,6 +4,7 @@
 // Design: docs/operations.md#import
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -20,5 +21,11 @@ struct ParsedId {
 // hashed, the same text to the same id always. nullopt: empty.
 std::optional<ParsedId> ParseTraceId(std::string_view text, bool base64 = false);
 std::optional<ParsedId> ParseSpanId(std::string_view text, bool base64 = false);
+
+// The id of a content, from its XXH3 hash of 128 bits: a UUID of version 8, whose bits are the
+// writer's own (RFC 9562).
+[[nodiscard]] TraceId ContentId(std::uint64_t high, std::uint64_t low);
+// The same of bytes in memory that are read in this way.
+[[nodiscard]] TraceId ContentIdOf(std::string_view content, std::string_view how);
 
 }  // namespace spanring::importer

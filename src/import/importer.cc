@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "import/ids.h"
 #include "import/input.h"
 #include "import/readers.h"
 
@@ -16,8 +17,7 @@ struct HashStateDeleter {
   void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
 };
 
-// From the uncompressed content and from what decides how it is read. A UUID of version 8, whose
-// bits are the writer's own (RFC 9562).
+// From the uncompressed content and from what decides how it is read.
 absl::StatusOr<TraceId> WriterOf(Format format, Input* input) {
   if (absl::Status status = input->Rewind(); !status.ok()) return status;
   const std::unique_ptr<XXH3_state_t, HashStateDeleter> state(XXH3_createState());
@@ -33,11 +33,7 @@ absl::StatusOr<TraceId> WriterOf(Format format, Input* input) {
   const std::string how = absl::StrCat("spanring import ", std::string(NameOf(format)));
   XXH3_128bits_update(state.get(), how.data(), how.size());
   const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
-  constexpr std::uint64_t kVersionBits = 0xf000;
-  constexpr std::uint64_t kVersion = 0x8000;
-  constexpr std::uint64_t kVariantBits = std::uint64_t{3} << 62;
-  constexpr std::uint64_t kVariant = std::uint64_t{2} << 62;
-  return TraceId((hash.high64 & ~kVersionBits) | kVersion, (hash.low64 & ~kVariantBits) | kVariant);
+  return ContentId(hash.high64, hash.low64);
 }
 
 class FileSink : public Sink {

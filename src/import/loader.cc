@@ -3,11 +3,9 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "flush/span_row.h"
 
 namespace spanring::importer {
@@ -85,32 +83,19 @@ std::string Loader::Counts(std::uint64_t persisted, std::uint64_t rejected, bool
                       is_last ? "true" : "false", ")");
 }
 
-// Further away are no partitions: see trace_ensure_days.
-void Loader::NoteDay(std::int64_t start_ns) {
-  using std::chrono::floor;
-  const auto day = floor<std::chrono::days>(std::chrono::nanoseconds(start_ns)).count();
-  const auto today =
-      floor<std::chrono::days>(std::chrono::system_clock::now()).time_since_epoch().count();
-  if (std::abs(day - today) <= 366 && !days_.contains(day)) new_days_.insert(day);
-}
-
-// So that the spans of a day that has none do not go to the default partition, out of which they
-// would have to be moved later.
 absl::Status Loader::MakePartitions() {
-  if (new_days_.empty()) return absl::OkStatus();
-  const pg::Failure failure = sender_->Run(absl::StrCat(
-      "SELECT trace_ensure_days(ARRAY(SELECT '1970-01-01'::date + day FROM unnest(ARRAY[",
-      absl::StrJoin(new_days_, ","), "]) AS day))"));
+  const std::string statement = days_.Statement();
+  if (statement.empty()) return absl::OkStatus();
+  const pg::Failure failure = sender_->Run(statement);
   if (failure.kind == pg::FailureKind::kConnection) return ToStatus(failure);
   // Whatever else it was: the default partition takes them.
-  days_.merge(new_days_);
-  new_days_.clear();
+  days_.Made();
   return absl::OkStatus();
 }
 
 absl::Status Loader::Add(const Span& span) {
   AppendRow(span, batch_.data);
-  NoteDay(span.start_ns);
+  days_.Note(span.start_ns);
   ++batch_.rows;
   if (batch_.rows < kBatchRows && batch_.data.size() < kBatchBytes) return absl::OkStatus();
   return SendBatch();

@@ -11,11 +11,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "flush/journal.h"
+#include "import/days.h"
 #include "import/span.h"
 #include "pg/batch_sender.h"
 #include "pg/session.h"
@@ -52,7 +52,6 @@ class Loader {
 
  private:
   absl::Status Connect();
-  void NoteDay(std::int64_t start_ns);
   absl::Status MakePartitions();
   absl::Status SendBatch();
   std::string Counts(std::uint64_t persisted, std::uint64_t rejected, bool is_last) const;
@@ -67,9 +66,7 @@ class Loader {
   bool introduced_ = false;
   flush::Batch batch_;
   std::uint64_t sent_rows_ = 0;  // Of the batches before.
-  // Since 1970, within a year of today.
-  std::set<std::int64_t> days_;      // That have a partition, or cannot have one.
-  std::set<std::int64_t> new_days_;  // In the batch.
+  Days days_;
   Loaded loaded_;
   std::string first_rejection_;
 };

@@ -7,6 +7,8 @@
 // Design: docs/operations.md#import
 #pragma once
 
+#include <string_view>
+
 #include "absl/status/statusor.h"
 #include "import/input.h"
 #include "import/span.h"
@@ -17,6 +19,9 @@ namespace spanring::importer {
 void ReadJaeger(Input* input, Sink* sink);
 // {"resourceSpans": [...]}, "batches" for it too; one object, or many behind one another.
 void ReadOtlp(Input* input, Sink* sink);
+// ExportTraceServiceRequest, or TracesData, which is the same on the wire. Places are bytes of it,
+// as columns; ids must have their length.
+void ReadOtlpProtobuf(std::string_view body, Sink* sink);
 // Version 2: an array of spans, an array of such arrays, or spans behind one another.
 void ReadZipkin(Input* input, Sink* sink);
 // With a header: TraceID, SpanID, ParentID, PodName or ServiceName, OperationName,

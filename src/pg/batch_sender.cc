@@ -56,7 +56,8 @@ BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
 // role's own limit is; and a server whose client has vanished must not keep the ledger's key for
 // hours.
 std::string BatchSender::Limits() const {
-  return absl::StrCat("SET LOCAL statement_timeout = ", timeout_ms_,
+  return absl::StrCat(role_.empty() ? "" : "SET LOCAL ROLE " + role_ + "; ",
+                      "SET LOCAL statement_timeout = ", timeout_ms_,
                       "; SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10"
                       "; SET LOCAL tcp_keepalives_count = 3; ");
 }

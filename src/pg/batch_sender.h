@@ -28,12 +28,14 @@ class BatchSender {
       std::function<std::string(std::uint64_t persisted, std::uint64_t rejected)>;
 
   BatchSender(Session* session, const TraceId& writer, std::uint64_t timeout_ms,
-              CountsStatement counts, std::function<void(const Failure&)> report)
+              CountsStatement counts, std::function<void(const Failure&)> report,
+              std::string role = "")
       : session_(session),
         writer_(writer.ToUuid()),
         timeout_ms_(timeout_ms),
         counts_(std::move(counts)),
-        report_(std::move(report)) {}
+        report_(std::move(report)),
+        role_(std::move(role)) {}
 
   struct Result {
     Failure failure;  // None, or kAlreadyThere: it is settled.
@@ -68,6 +70,7 @@ class BatchSender {
   const std::uint64_t timeout_ms_;
   const CountsStatement counts_;
   const std::function<void(const Failure&)> report_;
+  const std::string role_;  // Whose rights each transaction has; "": the login's.
 
   BatchSummary summary_;
 
