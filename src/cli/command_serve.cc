@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "answers/reader.h"
 #include "cli/commands.h"
+#include "cli/otlp_listener.h"
 #include "cli/query_login.h"
 #include "http/server.h"
 #include "mcp/protocol.h"
@@ -70,6 +71,11 @@ absl::StatusOr<Asked> LookAtDatabase(const Context& context) {
   return Asked{.target = session->target(), .as_reader = *as_reader};
 }
 
+std::string Address(const std::string& address, std::uint16_t port) {
+  const bool is_v6 = absl::StrContains(address, ':');
+  return absl::StrCat("http://", is_v6 ? "[" : "", address, is_v6 ? "]" : "", ":", port);
+}
+
 // Requests come in before Start has returned.
 http::ServerCounts CountsOf(const std::atomic<const http::Server*>& serving) {
   // acquire: pairs with the release in Serve.
@@ -111,28 +117,39 @@ absl::StatusOr<int> Serve(const Context& context, const ServeArguments& argument
       {.reader = [&reader]() -> absl::StatusOr<answers::Reader*> { return &reader; },
        .query_conninfo = [&query_login] { return query_login.Conninfo(); }},
       SPANRING_VERSION);
-  serve::Service service(&reader, {.token = *token,
-                                   .hosts = hosts,
-                                   .counts = [&serving] { return CountsOf(serving); },
-                                   .mcp =
-                                       [&](const http::Request& request) {
-                                         return mcp::AnswerHttp(protocol, request, hosts);
-                                       }});
+  std::unique_ptr<OtlpListener> otlp;
+  if (arguments.otlp) {
+    absl::StatusOr<std::unique_ptr<OtlpListener>> started =
+        OtlpListener::Start(context, arguments, {.token = *token, .hosts = hosts});
+    if (!started.ok()) return started.status();
+    otlp = *std::move(started);
+  }
+  serve::Service service(
+      &reader,
+      {.token = *token,
+       .hosts = hosts,
+       .counts = [&serving] { return CountsOf(serving); },
+       .mcp =
+           [&](const http::Request& request) { return mcp::AnswerHttp(protocol, request, hosts); },
+       .more_metrics = [&otlp] { return otlp == nullptr ? "" : otlp->MetricsText(); }});
   absl::StatusOr<std::unique_ptr<http::Server>> server = http::Server::Start(
       {.address = arguments.address, .port = arguments.port},
       [&service](const http::Request& request) { return service.Answer(request); });
   if (!server.ok()) return server.status();
   // release: pairs with the acquire in CountsOf.
   serving.store(server->get(), std::memory_order_release);
-  const bool is_v6 = absl::StrContains(arguments.address, ':');
-  Print(absl::StrCat("http://", is_v6 ? "[" : "", arguments.address, is_v6 ? "]" : "", ":",
-                     (*server)->port(), "/  ", asked->target.described,
+  Print(absl::StrCat(Address(arguments.address, (*server)->port()), "/  ", asked->target.described,
                      asked->as_reader ? ", as spanring_reader" : "", "; Ctrl-C ends it"));
+  if (otlp != nullptr) {
+    Print(absl::StrCat(Address(arguments.address, otlp->port()), "/v1/traces  takes spans, for ",
+                       otlp->described()));
+  }
   std::fflush(stdout);
   int signal = 0;
   sigwait(&ending, &signal);
   // A second one ends it at once.
   pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
+  if (otlp != nullptr) otlp->Stop();
   // A question that takes longer than people wait writes nothing: it may be left where it is.
   if (!(*server)->Stop()) std::_Exit(kExitOk);
   return kExitOk;

@@ -77,6 +77,9 @@ struct ServeArguments {
   std::vector<std::string> hosts;
   std::string token_file;
   std::string query_database;
+  bool otlp = false;  // take spans, too
+  std::uint16_t otlp_port = 4318;
+  std::string otlp_database;
 };
 // The web page and its APIs, until SIGINT or SIGTERM.
 [[nodiscard]] absl::StatusOr<int> Serve(const Context& context, const ServeArguments& arguments);

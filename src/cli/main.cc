@@ -200,6 +200,15 @@ void AddServe(CLI::App* app, Arguments* arguments, Command* chosen) {
   serve->add_option("--host", arguments->serve.hosts, "names by which it may be called too");
   serve->add_option("--token-file", arguments->serve.token_file,
                     "requests must bring the token in it; SPANRING_SERVE_TOKEN does the same");
+  CLI::Option* otlp = serve->add_flag("--otlp", arguments->serve.otlp,
+                                      "takes spans by OTLP/HTTP, too: POST /v1/traces on 4318");
+  serve->add_option("--otlp-port", arguments->serve.otlp_port, "another port for that; 0: any free")
+      ->needs(otlp);
+  serve
+      ->add_option("--otlp-database", arguments->serve.otlp_database,
+                   "stores them with this: a login with the rights of spanring_writer; "
+                   "SPANRING_OTLP_DATABASE does the same")
+      ->needs(otlp);
   CLI::App* mcp = AddCommand(app, "mcp", "The Model Context Protocol on standard input and output",
                              chosen, [arguments](const Context& context) {
                                return Mcp(context, arguments->serve.query_database);

@@ -1,0 +1,197 @@
+#include "otlp/store.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "import/ids.h"
+#include "pg/batch_sender.h"
+#include "pg/wake.h"
+#include "spanring/stats.h"
+
+namespace spanring::otlp {
+namespace {
+
+constexpr char kService[] = "spanring serve";
+constexpr char kRole[] = "spanring_writer";
+constexpr std::uint64_t kCloseTimeoutMs = 2'000;
+
+// No two processes have it: by the process and by when it began.
+TraceId NewWriter() {
+  const std::int64_t now_ns = std::chrono::system_clock::now().time_since_epoch().count();
+  const std::string who = absl::StrCat(getpid(), " ", now_ns, " ",
+                                       std::chrono::steady_clock::now().time_since_epoch().count());
+  return importer::ContentIdOf(who, kService);
+}
+
+}  // namespace
+
+// A connection, and what is known about the server behind it.
+class Store::Line {
+ public:
+  Line(const StoreOptions* options, const TraceId& writer)
+      : options_(*options), writer_(writer), session_(&wake_, &stop_) {}
+
+  pg::Session& session() { return session_; }
+
+  void Abort() {
+    // release: pairs with the acquire in Session::Wait.
+    stop_.store(true, std::memory_order_release);
+    wake_.Signal();
+  }
+
+  // Connects unless it is connected; says who writes; makes the partitions of these days.
+  pg::Failure Prepare(const importer::Days& days) {
+    if (session_.connected() && session_.LooksStale()) session_.Close();
+    if (!session_.connected()) {
+      introduced_ = false;
+      pg::Failure failure = session_.Connect(
+          options_.conninfo, std::chrono::steady_clock::now() +
+                                 std::chrono::milliseconds(options_.connect_timeout_ms));
+      if (!failure.ok()) return failure;
+    }
+    pg::BatchSender sender = Sender(writer_, nullptr, nullptr);
+    if (!introduced_) {
+      pg::Failure failure =
+          sender.Introduce(kService, static_cast<std::uint64_t>(getpid()), options_.version);
+      if (!failure.ok()) return failure;
+      introduced_ = true;
+    }
+    days_.NoteAll(days);
+    const std::string statement = days_.Statement();
+    if (statement.empty()) return {};
+    pg::Failure failure = sender.Run(statement);
+    if (failure.kind == pg::FailureKind::kConnection) return failure;
+    // Whatever else it was: the default partition takes them.
+    days_.Made();
+    return {};
+  }
+
+  pg::BatchSender Sender(const TraceId& writer, pg::BatchSender::CountsStatement counts,
+                         std::function<void(const pg::Failure&)> report) {
+    return {&session_,
+            writer,
+            options_.batch_timeout_ms,
+            std::move(counts),
+            std::move(report),
+            options_.as_writer ? kRole : ""};
+  }
+
+ private:
+  const StoreOptions& options_;
+  const TraceId writer_;
+  pg::Wake wake_;
+  std::atomic<bool> stop_{false};
+  pg::Session session_;
+  bool introduced_ = false;
+  importer::Days days_;
+};
+
+Store::Store(StoreOptions options) : options_(std::move(options)), writer_(NewWriter()) {
+  for (std::size_t i = 0; i < options_.connections; ++i) {
+    lines_.push_back(std::make_unique<Line>(&options_, writer_));
+    free_.push_back(lines_.back().get());
+  }
+}
+
+Store::~Store() = default;
+
+Store::Line* Store::Take() {
+  const std::scoped_lock lock(mutex_);
+  if (free_.empty()) return nullptr;
+  Line* line = free_.back();  // The last that was used: its connection is the warmest.
+  free_.pop_back();
+  return line;
+}
+
+void Store::Give(Line* line) {
+  const std::scoped_lock lock(mutex_);
+  free_.push_back(line);
+}
+
+absl::StatusOr<Stored> Store::Send(const Rows& rows) {
+  Line* line = Take();
+  if (line == nullptr) return absl::UnavailableError("too many requests at once");
+  absl::StatusOr<Stored> stored = SendOn(line, rows);
+  Give(line);
+  return stored;
+}
+
+// What was started and rejected is absolute, so that an answer that is lost does no harm. Of
+// batches under way at the same time each knows only itself, and the next one says the sum.
+std::string Store::Counts(std::uint64_t persisted, std::uint64_t started, std::uint64_t rejected,
+                          bool is_last) {
+  const std::scoped_lock lock(mutex_);
+  Stats stats;
+  stats.dropped_by_reason[static_cast<std::size_t>(DropReason::kRejected)] = rejected_ + rejected;
+  return absl::StrCat("SELECT trace_writer_counted('", writer_.ToUuid(), "', ", persisted, ", ",
+                      started_ + started, ", ", pg::DropsLiteral(stats), ", ",
+                      is_last ? "true" : "false", ")");
+}
+
+void Store::Settle(std::uint64_t started, std::uint64_t rejected) {
+  const std::scoped_lock lock(mutex_);
+  started_ += started;
+  rejected_ += rejected;
+}
+
+absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
+  Stored stored;
+  pg::BatchSender sender = line->Sender(
+      rows.content,
+      [&](std::uint64_t persisted, std::uint64_t rejected) {
+        return Counts(persisted, persisted + rejected, rejected, /*is_last=*/false);
+      },
+      [&](const pg::Failure& failure) {
+        if (stored.first_rejection.empty()) stored.first_rejection = failure.message;
+      });
+  bool in_doubt = false;  // The first try may have been committed, its answer lost.
+  for (bool is_first = true;; is_first = false) {
+    const bool was_open = line->session().connected();
+    pg::Failure failure = line->Prepare(rows.days);
+    if (failure.ok()) {
+      const pg::BatchSender::Result result = sender.Send(rows.batch);
+      if (result.settled()) {
+        stored.was_there = result.failure.kind == pg::FailureKind::kAlreadyThere && !in_doubt;
+        if (stored.was_there) return stored;
+        stored.spans = result.persisted;
+        stored.rejected = result.rejected;
+        Settle(result.persisted + result.rejected, result.rejected);
+        return stored;
+      }
+      if (result.failure.kind == pg::FailureKind::kBadRow) {
+        // Not one of them was taken: whoever sent them would only send them again.
+        stored.rejected = rows.batch.rows;
+        Settle(stored.rejected, stored.rejected);
+        static_cast<void>(sender.Run(Counts(0, 0, 0, /*is_last=*/false)));
+        return stored;
+      }
+      failure = result.failure;
+      in_doubt = in_doubt || failure.kind == pg::FailureKind::kConnection;
+    }
+    // The server was restarted since, say: once anew.
+    const bool was_lost = failure.kind == pg::FailureKind::kConnection && was_open;
+    if (!is_first || !was_lost) return absl::UnavailableError(failure.message);
+  }
+}
+
+void Store::Abort() {
+  for (const auto& line : lines_) line->Abort();
+}
+
+void Store::Close() {
+  const std::string sql =
+      absl::StrCat(options_.as_writer ? absl::StrCat("SET LOCAL ROLE ", kRole, "; ") : "",
+                   Counts(0, 0, 0, /*is_last=*/true));
+  while (Line* line = Take()) {
+    if (!line->session().connected()) continue;
+    const pg::Failure failure = line->session().Send(
+        sql, {}, std::chrono::steady_clock::now() + std::chrono::milliseconds(kCloseTimeoutMs));
+    if (failure.ok()) return;
+  }
+}
+
+}  // namespace spanring::otlp
