@@ -34,7 +34,8 @@ Ask
 Look
   list, tail              executions: the newest; live, as they finish
   top                     operations by total time, live
-  serve                   web page and APIs on http://127.0.0.1:8126, MCP at /mcp
+  serve                   web page and APIs on http://127.0.0.1:8126, MCP at /mcp; spans from
+                          any OpenTelemetry SDK with --otlp
   mcp                     answers for language models, on standard input and output
   export ID               as Jaeger, OTLP, Perfetto, CSV, or one HTML page
 Look after

@@ -3,8 +3,8 @@
 // goes on from there as that does. The wire form is
 // https://protobuf.dev/programming-guides/encoding/.
 //
-// Not by a generated parser: that makes objects of a whole request before anybody can count them,
-// and two bytes become a hundred and fifty.
+// Not by a generated parser, which makes objects of a whole request before anybody can count them:
+// docs/decisions/0011-the-wire-by-a-table.md
 #include <array>
 #include <cmath>
 #include <cstring>
