@@ -71,11 +71,16 @@ absl::StatusOr<std::unique_ptr<OtlpListener>> OtlpListener::Start(const Context&
                           });
   if (!server.ok()) return server.status();
   listener->server_ = *std::move(server);
+  listener->upkeep_ = std::make_unique<otlp::Upkeep>(
+      otlp::UpkeepOptions{.conninfo = login->target.conninfo, .as_writer = login->as_writer},
+      [receiver = &listener->receiver_] { return receiver->counts().spans_stored; },
+      [](const std::string& line) { PrintNote(line); });
   return listener;
 }
 
 void OtlpListener::Stop() {
   if (server_ == nullptr || std::exchange(is_stopped_, true)) return;
+  upkeep_.reset();
   // Who is not answered sends it again.
   if (!server_->Stop()) store_.Abort();
   store_.Close();

@@ -15,6 +15,7 @@
 #include "http/server.h"
 #include "otlp/receiver.h"
 #include "otlp/store.h"
+#include "otlp/upkeep.h"
 
 namespace spanring::cli {
 
@@ -44,6 +45,7 @@ class OtlpListener {
   otlp::Receiver receiver_;
   const std::string described_;
   std::unique_ptr<http::Server> server_;
+  std::unique_ptr<otlp::Upkeep> upkeep_;
   bool is_stopped_ = false;
 };
 

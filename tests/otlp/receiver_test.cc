@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "fault/faulty_proxy.h"
 #include "import/reading.h"
+#include "otlp/upkeep.h"
 #include "otlp/wire.h"
 #include "support/database.h"
 
@@ -263,6 +265,30 @@ TEST_F(ReceiverTest, ATokenIsAskedForWhereThereIsOne) {
   EXPECT_EQ(
       PostTo(receiver, kJsonType, "{}", {{"authorization", "Bearer 0123456789abcdef"}}).status,
       200);
+}
+
+// The upkeep that a traced program does, where there may be none.
+TEST_F(ReceiverTest, KeepsTheDatabaseInOrderOnceSpansCome) {
+  const auto maintained = [&] {
+    return database_.Value("SELECT isfinite(last_started_at) FROM trace_maintenance");
+  };
+  std::vector<std::string> said;  // By its thread, which has ended then.
+  {
+    const Upkeep upkeep(
+        {.conninfo = database_.conninfo(),
+         .as_writer = true,
+         .look = std::chrono::milliseconds(20)},
+        [&] { return receiver_.counts().spans_stored; },
+        [&](const std::string& line) { said.push_back(line); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    EXPECT_EQ(maintained(), "f") << "nothing came";
+    (void)Post(kProtobufType, RequestOf(Bytes(2, SmallSpan(1))));
+    for (int i = 0; i < 500 && maintained() == "f"; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+  EXPECT_EQ(maintained(), "t");
+  EXPECT_THAT(said, testing::IsEmpty());
 }
 
 TEST_F(ReceiverTest, IsCountedForPrometheus) {
