@@ -18,6 +18,8 @@ namespace {
 constexpr char kService[] = "spanring serve";
 constexpr char kRole[] = "spanring_writer";
 constexpr std::uint64_t kCloseTimeoutMs = 2'000;
+// A connection that had died before it was used again says so at once.
+constexpr std::chrono::seconds kAtOnce{1};
 
 // No two processes have it: by the process and by when it began.
 TraceId NewWriter() {
@@ -112,7 +114,20 @@ void Store::Give(Line* line) {
   free_.push_back(line);
 }
 
+absl::Status Store::Paused() {
+  const std::scoped_lock lock(mutex_);
+  if (std::chrono::steady_clock::now() >= paused_until_) return absl::OkStatus();
+  return absl::UnavailableError(why_paused_);
+}
+
+void Store::Pause(const pg::Failure& failure) {
+  const std::scoped_lock lock(mutex_);
+  paused_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.pause_ms);
+  why_paused_ = failure.message;
+}
+
 absl::StatusOr<Stored> Store::Send(const Rows& rows) {
+  if (absl::Status status = Paused(); !status.ok()) return status;
   Line* line = Take();
   if (line == nullptr) return absl::UnavailableError("too many requests at once");
   absl::StatusOr<Stored> stored = SendOn(line, rows);
@@ -148,6 +163,7 @@ absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
       [&](const pg::Failure& failure) {
         if (stored.first_rejection.empty()) stored.first_rejection = failure.message;
       });
+  const auto began = std::chrono::steady_clock::now();
   bool in_doubt = false;  // The first try may have been committed, its answer lost.
   for (bool is_first = true;; is_first = false) {
     const bool was_open = line->session().connected();
@@ -173,8 +189,11 @@ absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
       in_doubt = in_doubt || failure.kind == pg::FailureKind::kConnection;
     }
     // The server was restarted since, say: once anew.
-    const bool was_lost = failure.kind == pg::FailureKind::kConnection && was_open;
-    if (!is_first || !was_lost) return absl::UnavailableError(failure.message);
+    const bool is_lost = failure.kind == pg::FailureKind::kConnection;
+    const bool is_soon = std::chrono::steady_clock::now() - began < kAtOnce;
+    if (is_first && is_lost && was_open && is_soon) continue;
+    if (is_lost) Pause(failure);
+    return absl::UnavailableError(failure.message);
   }
 }
 

@@ -29,6 +29,9 @@ struct StoreOptions {
   // Senders give up after 10 s.
   std::uint64_t connect_timeout_ms = 3'000;
   std::uint64_t batch_timeout_ms = 9'000;
+  // How long nothing is tried behind a connection that broke or never came, so that those who wait
+  // hear of it.
+  std::uint64_t pause_ms = 1'000;
 };
 
 struct Stored {
@@ -61,6 +64,8 @@ class Store {
   std::string Counts(std::uint64_t persisted, std::uint64_t started, std::uint64_t rejected,
                      bool is_last);
   void Settle(std::uint64_t started, std::uint64_t rejected);
+  absl::Status Paused();
+  void Pause(const pg::Failure& failure);
 
   const StoreOptions options_;
   const TraceId writer_;  // Of the process.
@@ -71,6 +76,8 @@ class Store {
   // Of batches whose fate is known.
   std::uint64_t started_ = 0;
   std::uint64_t rejected_ = 0;
+  pg::Deadline paused_until_{};
+  std::string why_paused_;
 };
 
 }  // namespace spanring::otlp

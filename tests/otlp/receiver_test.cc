@@ -152,7 +152,8 @@ TEST_F(ReceiverTest, ADatabaseThatIsAwayIsNoLoss) {
                .as_writer = true,
                .version = "test",
                .connect_timeout_ms = 1000,
-               .batch_timeout_ms = 1000});
+               .batch_timeout_ms = 1500,
+               .pause_ms = 0});
   Receiver receiver(&store, {});
   const auto send = [&](std::uint64_t id) {
     return PostTo(receiver, kProtobufType, RequestOf(Bytes(2, SmallSpan(id))));
@@ -265,6 +266,28 @@ TEST_F(ReceiverTest, ATokenIsAskedForWhereThereIsOne) {
   EXPECT_EQ(
       PostTo(receiver, kJsonType, "{}", {{"authorization", "Bearer 0123456789abcdef"}}).status,
       200);
+}
+
+// Where packets are dropped each try takes its time: those who wait behind it must not take as
+// long.
+TEST_F(ReceiverTest, BehindAFailureNothingIsTriedForAMoment) {
+  const std::string folder = PQhost(database_.connection());
+  if (!folder.starts_with('/')) GTEST_SKIP() << "the server has no socket here";
+  test::FaultyProxy proxy(folder + "/.s.PGSQL." + PQport(database_.connection()));
+  proxy.SetMode(test::FaultyProxy::Mode::kRefuse);
+  Store store({.conninfo = database_.conninfo() + " " + proxy.conninfo(),
+               .as_writer = true,
+               .version = "test",
+               .pause_ms = 2000});
+  Receiver receiver(&store, {});
+  const std::string body = RequestOf(Bytes(2, SmallSpan(1)));
+  EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, 503);
+  proxy.SetMode(test::FaultyProxy::Mode::kPass);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, 503);
+  EXPECT_EQ(proxy.counts().connections, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+  EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, 200);
+  EXPECT_EQ(Count(), "1");
 }
 
 // The upkeep that a traced program does, where there may be none.
