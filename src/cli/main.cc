@@ -34,8 +34,7 @@ Ask
 Look
   list, tail              executions: the newest; live, as they finish
   top                     operations by total time, live
-  serve                   web page and APIs on http://127.0.0.1:8126, MCP at /mcp; spans from
-                          any OpenTelemetry SDK with --otlp
+  serve                   web page, APIs, MCP on http://127.0.0.1:8126; --otlp takes spans
   mcp                     answers for language models, on standard input and output
   export ID               as Jaeger, OTLP, Perfetto, CSV, or one HTML page
 Look after

@@ -130,9 +130,10 @@ absl::StatusOr<Stored> Store::Send(const Rows& rows) {
   if (absl::Status status = Paused(); !status.ok()) return status;
   Line* line = Take();
   if (line == nullptr) return absl::UnavailableError("too many requests at once");
-  absl::StatusOr<Stored> stored = SendOn(line, rows);
-  Give(line);
-  return stored;
+  // Also when memory runs out in between.
+  const auto give = [this](Line* taken) { Give(taken); };
+  const std::unique_ptr<Line, decltype(give)> guard(line, give);
+  return SendOn(line, rows);
 }
 
 // What was started and rejected is absolute, so that an answer that is lost does no harm. Of
