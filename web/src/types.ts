@@ -21,6 +21,15 @@ export interface Execution {
   root_operation: string | null;
   trace_id: string;
   services: string[];
+  // In lists that were asked for causes; null where it completed, or is too long for a list.
+  cause?: ListedCause | null;
+}
+
+export interface ListedCause {
+  root_cause_type: string;
+  affected_service: string | null;
+  affected_operation: string | null;
+  confidence: number;
 }
 
 export interface ExecutionPage {

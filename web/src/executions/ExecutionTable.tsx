@@ -1,24 +1,44 @@
 import { durationMs, timeToSecond } from "../app/format";
-import { Link } from "../app/router";
+import { useKeys } from "../app/keys";
+import { Link, navigate } from "../app/router";
 import { StatusMark, isBad } from "../parts/StatusMark";
 import { type Column, Table } from "../parts/Table";
-import type { Execution } from "../types";
+import type { Execution, ListedCause } from "../types";
 
-// Up and down go from link to link; Enter is the link's own.
+// Where a row is focused, the keys below move from it; they begin at the first from where nothing is.
 function moveFocus(event: KeyboardEvent): void {
-  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-  if (step === 0) return;
-  const table = event.currentTarget as HTMLElement;
-  const links = [...table.querySelectorAll<HTMLAnchorElement>("tbody th a")];
-  const at = links.findIndex((link) => link.closest("tr")?.contains(document.activeElement));
-  links[Math.min(links.length - 1, Math.max(0, at + step))]?.focus();
+  const focused = document.activeElement;
+  if (focused !== null && !focused.matches("body, main, h1, .executions tbody *")) return;
+  const links = [...document.querySelectorAll<HTMLAnchorElement>(".executions tbody th a")];
+  const at = links.findIndex((link) => link.closest("tr")?.contains(focused));
+  const to: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 };
+  const next = to[event.key];
+  if (next === undefined || links.length === 0) return;
+  links[Math.min(links.length - 1, Math.max(0, next))]!.focus();
   event.preventDefault();
 }
 
-function columns(longest: number): Column<Execution>[] {
+function addressOf(row: Execution): string {
+  return `/executions/${row.execution_id}`;
+}
+
+function words(cause: ListedCause): string {
+  const where = cause.affected_service ?? cause.affected_operation;
+  return cause.root_cause_type + (where === null ? "" : ` in ${where.replaceAll("->", "→")}`);
+}
+
+function CauseCell({ row, cause }: { row: Execution; cause: ListedCause | null | undefined }) {
+  if (row.status === "completed" || cause === null) return <>–</>;
+  if (cause === undefined) return <span class="quiet">…</span>;
+  const said = words(cause);
+  return <span title={`${said}, confidence ${cause.confidence.toFixed(2)}`}><Link href={addressOf(row)}>{said}</Link></span>;
+}
+
+function columns(longest: number, causeOf: Props["causeOf"]): Column<Execution>[] {
   return [
-    { name: "Execution", kind: "short", cell: (row) => <Link href={`/executions/${row.execution_id}`}>{String(row.execution_id)}</Link> },
+    { name: "Execution", kind: "short", cell: (row) => <Link href={addressOf(row)}>{String(row.execution_id)}</Link> },
     { name: "Status", kind: "short", cell: (row) => <StatusMark status={row.status} /> },
+    { name: "Cause", kind: "why", cell: (row) => <CauseCell row={row} cause={causeOf(row)} /> },
     { name: "Started (UTC)", kind: "time", cell: (row) => timeToSecond(row.started_at) },
     {
       name: "Duration",
@@ -33,7 +53,7 @@ function columns(longest: number): Column<Execution>[] {
       ),
     },
     { name: "Root", kind: "name", cell: (row) => row.root_operation ?? "–" },
-    { name: "Services", cell: (row) => row.services.join(", ") },
+    { name: "Services", kind: "services", cell: (row) => row.services.join(", ") },
     { name: "Job", cell: (row) => row.job_id ?? "–" },
     { name: "Model", cell: (row) => row.model_id ?? "–" },
     { name: "Region", cell: (row) => row.region ?? "–" },
@@ -42,7 +62,7 @@ function columns(longest: number): Column<Execution>[] {
       kind: "number",
       cell: (row) => (
         <>
-          {row.failed_spans + row.timeout_spans > 0 && <span class="count-bad">{row.failed_spans + row.timeout_spans} bad of </span>}
+          {row.failed_spans + row.timeout_spans > 0 && <span class="count-bad">{row.failed_spans + row.timeout_spans} failed of </span>}
           {row.spans}
         </>
       ),
@@ -50,15 +70,23 @@ function columns(longest: number): Column<Execution>[] {
   ];
 }
 
-export function ExecutionTable({ rows }: { rows: Execution[] }) {
+interface Props {
+  rows: Execution[];
+  causeOf: (row: Execution) => ListedCause | null | undefined; // undefined: not known yet
+}
+
+export function ExecutionTable({ rows, causeOf }: Props) {
+  useKeys(moveFocus);
   const longest = Math.max(1, ...rows.map((row) => row.duration_ms ?? 0));
   return (
-    <Table
-      columns={columns(longest)}
-      rows={rows}
-      keyOf={(row) => String(row.execution_id)}
-      rowClass={(row) => (isBad(row.status) ? "bad" : undefined)}
-      onKeyDown={moveFocus}
-    />
+    <div class="executions">
+      <Table
+        columns={columns(longest, causeOf)}
+        rows={rows}
+        keyOf={(row) => String(row.execution_id)}
+        rowClass={(row) => (isBad(row.status) ? "bad" : undefined)}
+        onRow={(row) => navigate(addressOf(row))}
+      />
+    </div>
   );
 }

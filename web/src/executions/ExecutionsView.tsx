@@ -8,6 +8,7 @@ import { timeRange } from "../parts/timeRange";
 import type { ExecutionPage } from "../types";
 import { ExecutionTable } from "./ExecutionTable";
 import { FILTERS, Filters } from "./Filters";
+import { useCauses } from "./useCauses";
 
 const LIVE_MS = 5000;
 const PAGE = 50;
@@ -28,8 +29,9 @@ export function ExecutionsView() {
   const isOlder = query.has("before");
   const isLive = !paused && !isOlder;
   const isRelative = query.has("last");
+  const path = usePath(query, tick);
   const { data, error, loading, reload } = useAnswer<ExecutionPage>(
-    usePath(query, tick),
+    path,
     isLive && !isRelative ? LIVE_MS : null,
   );
   const isAsking = useRef(false);
@@ -44,6 +46,7 @@ export function ExecutionsView() {
 
   const heading = useRef<HTMLHeadingElement>(null);
   const rows = data?.executions ?? [];
+  const causeOf = useCauses(path, rows);
   const older = () => {
     const last = rows.at(-1);
     if (last === undefined) return;
@@ -75,7 +78,7 @@ export function ExecutionsView() {
           No execution matches. <button type="button" onClick={() => navigate("/executions")}>Show all</button>
         </p>
       )}
-      {rows.length > 0 && <ExecutionTable rows={rows} />}
+      {rows.length > 0 && <ExecutionTable rows={rows} causeOf={causeOf} />}
       {data?.has_more && rows.length > 0 && (
         <p class="bar"><button type="button" onClick={older}>Older</button></p>
       )}

@@ -4,8 +4,8 @@ import type { ComponentChildren } from "preact";
 
 export interface Column<Row> {
   name: string;
-  // short: never cut.
-  kind?: "number" | "time" | "name" | "short";
+  // short: never cut; why and services: as a view says.
+  kind?: "number" | "time" | "name" | "short" | "why" | "services";
   cell: (row: Row) => ComponentChildren;
   // What stands in the head instead of the name.
   head?: ComponentChildren;
@@ -17,13 +17,21 @@ interface Props<Row> {
   rows: Row[];
   keyOf: (row: Row) => string;
   rowClass?: (row: Row) => string | undefined;
-  onKeyDown?: (event: KeyboardEvent) => void;
+  // A click anywhere in a row, for the pointer only: a link in it does the same.
+  onRow?: (row: Row) => void;
 }
 
-export function Table<Row>({ columns, rows, keyOf, rowClass, onKeyDown }: Props<Row>) {
+// What is a link's or a button's stays theirs, and who marks text does not click.
+function isOwnClick(event: MouseEvent): boolean {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return false;
+  if (window.getSelection()?.type === "Range") return false;
+  return (event.target as Element).closest("a, button") === null;
+}
+
+export function Table<Row>({ columns, rows, keyOf, rowClass, onRow }: Props<Row>) {
   return (
     <div class="table-box">
-      <table class="cards" onKeyDown={onKeyDown}>
+      <table class={`cards ${onRow ? "leads" : ""}`}>
         <thead>
           <tr>
             {columns.map(({ name, kind, head, sort }) => (
@@ -33,7 +41,7 @@ export function Table<Row>({ columns, rows, keyOf, rowClass, onKeyDown }: Props<
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={keyOf(row)} class={rowClass?.(row)}>
+            <tr key={keyOf(row)} class={rowClass?.(row)} onClick={onRow && ((event) => isOwnClick(event) && onRow(row))}>
               {columns.map(({ name, kind, cell }, index) => {
                 const content = cell(row);
                 const title = typeof content === "string" ? content : undefined;
