@@ -26,7 +26,15 @@ export function selectSpan(uuid: string | null): void {
   setQuery({ span: uuid === null ? null : spanId(uuid) });
 }
 
-export function Spans({ model, adjusted }: { model: Model; adjusted: boolean }) {
+const NONE: ReadonlySet<string> = new Set();
+
+interface Props {
+  model: Model;
+  adjusted: boolean;
+  suspects?: ReadonlySet<string>;
+}
+
+export function Spans({ model, adjusted, suspects = NONE }: Props) {
   const selected = useLocation().query.get("span");
   const now = useNow(model.hasOpen);
   const close = () => {
@@ -47,7 +55,7 @@ export function Spans({ model, adjusted }: { model: Model; adjusted: boolean }) 
   const item = index === undefined ? undefined : model.items[index];
   return (
     <div class={item ? "split" : ""}>
-      <Waterfall model={model} nowNs={(now - model.originMs) * 1e6} adjusted={adjusted} selected={selectedUuid} onSelect={selectSpan} />
+      <Waterfall model={model} nowNs={(now - model.originMs) * 1e6} adjusted={adjusted} selected={selectedUuid} suspects={suspects} onSelect={selectSpan} />
       {item?.kind === "span" && <SpanPanel item={item} services={model.services} onClose={close} onSelect={selectSpan} />}
     </div>
   );

@@ -18,6 +18,7 @@ export interface RowProps {
   isActive: boolean;
   isSelected: boolean;
   isHit: boolean | null; // null: nothing is searched for
+  isSuspect: boolean; // the first root cause cites it
   onToggle: () => void;
 }
 
@@ -25,12 +26,17 @@ export function rowId(position: number): string {
   return `waterfall-row-${position}`;
 }
 
-// The label goes where there is room: behind the bar, in front of it, else onto it.
-function labelPlace(bar: { left: number; width: number }): { class: string; style: Record<string, string> } {
-  const right = bar.left + bar.width;
-  if (right < 62) return { class: "", style: { left: `${Math.max(0, right)}%` } };
-  if (bar.left > 38) return { class: "before", style: { right: `${Math.max(0, 100 - bar.left)}%` } };
-  return { class: "on", style: { left: `${Math.max(0, bar.left)}%` } };
+// Of the width, for a label to stand beside a bar.
+const ROOM = 20;
+
+// The label goes where there is more room, behind the bar or in front of it, and never onto it: where
+// there is none the row's marks and the span's details say it.
+function labelPlace(bar: { left: number; width: number }): Record<string, string> | null {
+  const before = Math.min(100, bar.left);
+  const behind = 100 - Math.max(0, bar.left + bar.width);
+  const room = Math.max(before, behind);
+  if (room < ROOM) return null;
+  return { [behind >= before ? "left" : "right"]: `${100 - room}%`, maxWidth: `calc(${room}% - 16px)` };
 }
 
 function Timeline(props: RowProps) {
@@ -43,7 +49,7 @@ function Timeline(props: RowProps) {
     return (
       <>
         <div class="gap-bar" style={box} />
-        <div class={`bar-label ${label.class}`} style={label.style}>{duration(item.gap.gap_ns)}, no span</div>
+        {label && <div class="bar-label" style={label}>{duration(item.gap.gap_ns)}, no span</div>}
       </>
     );
   }
@@ -51,12 +57,12 @@ function Timeline(props: RowProps) {
   const reason = diagnosed?.anomaly_reason ?? (isBad(span.status) ? span.status : null);
   return (
     <>
-      <div class={`bar-span ${serviceClass(services, span.service)} ${span.status}`} style={box} />
+      <div class={`bar-span ${serviceClass(services, span.service)} ${span.status}`} style={box} title={reason ?? undefined} />
       {item.path.map((part) => {
         const at = place(part, shown);
         return at && <div key={part.from} class="path-part" style={{ left: `${at.left}%`, width: `${at.width}%` }} />;
       })}
-      {reason !== null && <div class={`bar-label ${label.class}`} style={label.style} title={reason}>{reason}</div>}
+      {reason !== null && label && <div class="bar-label" style={label}>{reason}</div>}
     </>
   );
 }
@@ -71,6 +77,7 @@ function SpanName({ props, item }: { props: RowProps; item: SpanItem }) {
   return (
     <>
       <span class={`chip ${serviceClass(props.services, span.service)}`} aria-hidden="true" />
+      {props.isSuspect && <span class="suspect-mark" title="root cause"><span aria-hidden="true">◆</span><span class="hidden">root cause, </span></span>}
       {diagnosed?.is_anomaly && <span class="anomaly" title={diagnosed.anomaly_reason ?? undefined}><span aria-hidden="true">!</span><span class="hidden">anomaly, </span></span>}
       {span.status !== "completed" && <StatusMark status={span.status} />}
       <span class="operation">{span.operation}</span>
@@ -93,6 +100,7 @@ export function Row(props: RowProps) {
   const canFold = hasChildren(item, index);
   const names = ["row", item.kind];
   if (props.isActive) names.push("active");
+  if (props.isSuspect) names.push("suspect");
   if (props.isSelected) names.push("selected");
   if (props.isHit !== null) names.push(props.isHit ? "hit" : "dimmed");
   return (

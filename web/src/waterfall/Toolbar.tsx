@@ -9,6 +9,7 @@ const NAMED = 24;
 interface Props {
   model: Model;
   axis: Axis;
+  hasSuspects: boolean;
   question: string;
   hits: number | null;
   adjusted: boolean;
@@ -38,7 +39,7 @@ export function Toolbar(props: Props) {
         <span role="status" class="quiet">{hits === null ? "" : hits === 1 ? "1 hit" : `${hits} hits`}</span>
         {model.anomalies > 0 && (
           <button type="button" onClick={props.onAnomaly}>
-            Next of {model.anomalies} {model.anomalies === 1 ? "anomaly" : "anomalies"}
+            Next anomaly ({model.anomalies})
           </button>
         )}
         <span class="group" role="group" aria-label="Time axis">
@@ -67,6 +68,7 @@ export function Toolbar(props: Props) {
           <li key={service}><span class={`chip ${serviceClass(model.services, service)}`} aria-hidden="true" />{service}</li>
         ))}
         {model.services.length > NAMED && <li class="quiet">and {model.services.length - NAMED} more</li>}
+        {props.hasSuspects && <li><span class="suspect-mark" aria-hidden="true">◆</span>root cause</li>}
         <li><span class="chip path-chip" aria-hidden="true" />critical path</li>
         <li><span class="chip gap-chip" aria-hidden="true" />gap between services</li>
       </ul>

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { useNarrow } from "../parts/useNarrow";
 import { useRows } from "../parts/useRows";
 import { place, ticks } from "./axis";
-import { type Model, ancestors, extent, hasChildren, interval, visibleItems } from "./model";
+import { type Item, type Model, ancestors, extent, hasChildren, interval, visibleItems } from "./model";
 import { Overview } from "./Overview";
 import { Row, rowId } from "./Row";
 import { search } from "./search";
@@ -17,15 +17,21 @@ const HEAD_PX = 30;
 // Fewer rows are seen at once anyway.
 const OVERVIEW_FROM = 40;
 
+// A gap has none.
+function spanIdOf(item: Item): string {
+  return item.kind === "span" ? item.span.span_id : "";
+}
+
 interface Props {
   model: Model;
   nowNs: number;
   adjusted: boolean;
   selected: string | null; // a span's id
+  suspects: ReadonlySet<string>; // ids of spans that the first root cause cites
   onSelect: (spanId: string) => void;
 }
 
-export function Waterfall({ model, nowNs, adjusted, selected, onSelect }: Props) {
+export function Waterfall({ model, nowNs, adjusted, selected, suspects, onSelect }: Props) {
   const { items } = model;
   const narrow = useNarrow();
   const rowPx = narrow ? NARROW_ROW_PX : ROW_PX;
@@ -162,7 +168,7 @@ export function Waterfall({ model, nowNs, adjusted, selected, onSelect }: Props)
   // does not look into again.
   const drawn = useMemo(
     () => ({ rows: new Map<number, VNode>() }),
-    [items, visible, axis.shown, nowNs, adjusted, folded, active, selectedIndex, foundSet, rowPx],
+    [items, visible, axis.shown, nowNs, adjusted, folded, active, selectedIndex, suspects, foundSet, rowPx],
   );
   const inSight = visible.slice(rows.first, rows.last).map((index, offset) => {
     const at = rows.first + offset;
@@ -181,6 +187,7 @@ export function Waterfall({ model, nowNs, adjusted, selected, onSelect }: Props)
         isActive={index === active}
         isSelected={index === selectedIndex}
         isHit={foundSet && foundSet.has(index)}
+        isSuspect={suspects.has(spanIdOf(items[index]!))}
         onToggle={() => toggle(index)}
       />
     );
@@ -192,6 +199,7 @@ export function Waterfall({ model, nowNs, adjusted, selected, onSelect }: Props)
       <Toolbar
         model={model}
         axis={axis}
+        hasSuspects={suspects.size > 0}
         question={question}
         hits={found === null ? null : found.length}
         adjusted={adjusted}
