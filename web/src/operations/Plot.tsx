@@ -1,9 +1,9 @@
 // The p95 and the median of one operation over time. The same numbers stand in a table for those who
 // do not see it.
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { count, durationMs, timeToSecond } from "../app/format";
 import type { OperationTime } from "../types";
 
-const WIDTH = 800;
 const HEIGHT = 180;
 const LEFT = 64;
 const BOTTOM = 24;
@@ -35,36 +35,58 @@ function pathOf(points: Point[], x: (at: number) => number, y: (ms: number) => n
     .join("");
 }
 
+// A pixel of the drawing is one of the screen, or its text would shrink with the window.
+function useWidth() {
+  const box = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(800);
+  useLayoutEffect(() => {
+    const measure = () => setWidth(Math.max(240, box.current?.clientWidth ?? 0));
+    measure();
+    const observer = new ResizeObserver(measure);
+    if (box.current !== null) observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
+  return { box, width };
+}
+
 export function Plot({ operation, series }: { operation: OperationTime; series: OperationTime[] }) {
+  return series.length === 0 ? null : <Drawing operation={operation} series={series} />;
+}
+
+function Drawing({ operation, series }: { operation: OperationTime; series: OperationTime[] }) {
   const points = series.map((row) => ({ at: Date.parse(row.starts_at!), row })).sort((a, b) => a.at - b.at);
-  if (points.length === 0) return null;
+  const { box, width } = useWidth();
   const stepMs = points[0]!.row.hours * 3600e3;
   const first = points[0]!.at;
-  const last = Math.max(points.at(-1)!.at, first + stepMs);
+  const last = points.at(-1)!.at;
   const top = niceTop(Math.max(...points.map(({ row }) => row.p95_ms ?? 0)));
-  const x = (at: number) => LEFT + ((at - first) / (last - first)) * (WIDTH - LEFT - RIGHT);
+  // A single hour or day stands in the middle.
+  const share = (at: number) => (last > first ? (at - first) / (last - first) : 0.5);
+  const x = (at: number) => LEFT + share(at) * (width - LEFT - RIGHT);
   const y = (ms: number) => HEIGHT - BOTTOM - (ms / top) * (HEIGHT - BOTTOM - TOP);
+  const hasFailures = points.some(({ row }) => row.failed + row.timeouts > 0);
   const title = `p95 of ${operation.operation} (${operation.service}) by ${points[0]!.row.hours === 1 ? "hour" : "day"}`;
   return (
     <figure class="plot card">
-      <figcaption>{title} <span class="quiet"><span class="key p95" aria-hidden="true" /> p95 <span class="key p50" aria-hidden="true" /> median</span></figcaption>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={title}>
+      <figcaption>{title} <span class="quiet"><span class="key p95" aria-hidden="true" /> p95 <span class="key p50" aria-hidden="true" /> median{hasFailures && <><span class="key dot-bad" aria-hidden="true" /> p95 where some failed</>}</span></figcaption>
+      <div ref={box}><svg viewBox={`0 0 ${width} ${HEIGHT}`} height={HEIGHT} role="img" aria-label={title}>
         {[0, 0.5, 1].map((share) => (
           <g key={share}>
-            <line class="rule" x1={LEFT} x2={WIDTH - RIGHT} y1={y(top * share)} y2={y(top * share)} />
+            <line class="rule" x1={LEFT} x2={width - RIGHT} y1={y(top * share)} y2={y(top * share)} />
             <text x={LEFT - 6} y={y(top * share) + 4} text-anchor="end">{share === 0 ? "0" : durationMs(top * share)}</text>
           </g>
         ))}
-        <text x={LEFT} y={HEIGHT - 6}>{timeToSecond(points[0]!.row.starts_at).slice(0, 16)}</text>
-        {points.length > 1 && <text x={WIDTH - RIGHT} y={HEIGHT - 6} text-anchor="end">{timeToSecond(points.at(-1)!.row.starts_at).slice(0, 16)}</text>}
+        <text x={x(first)} y={HEIGHT - 6} text-anchor={points.length > 1 ? "start" : "middle"}>{timeToSecond(points[0]!.row.starts_at).slice(0, 16)}</text>
+        {points.length > 1 && <text x={width - RIGHT} y={HEIGHT - 6} text-anchor="end">{timeToSecond(points.at(-1)!.row.starts_at).slice(0, 16)}</text>}
         <path class="line p50" d={pathOf(points, x, y, (row) => row.p50_ms, stepMs)} />
         <path class="line p95" d={pathOf(points, x, y, (row) => row.p95_ms, stepMs)} />
+        {points.map(({ at, row }) => row.p50_ms !== null && <circle key={at} class="dot p50" cx={x(at)} cy={y(row.p50_ms)} r="2.5" />)}
         {points.map(({ at, row }) => row.p95_ms !== null && (
           <circle key={at} class={`dot ${row.failed + row.timeouts > 0 ? "bad" : ""}`} cx={x(at)} cy={y(row.p95_ms)} r="3.5">
             <title>{`${timeToSecond(row.starts_at)}: p95 ${durationMs(row.p95_ms)}, ${count(row.spans)} spans, ${row.failed + row.timeouts} failures`}</title>
           </circle>
         ))}
-      </svg>
+      </svg></div>
       <details>
         <summary>As a table</summary>
         <table>
