@@ -36,7 +36,7 @@ function partitionColumns(largest: number): Column<Partition>[] {
   return [
     { name: "Partition", kind: "name", cell: (row) => row.partition_name },
     { name: "From (UTC)", kind: "time", cell: (row) => (row.is_default ? "days without one" : timeToSecond(row.starts_at).slice(0, 10)) },
-    { name: "Rows, estimated", kind: "number", cell: (row) => count(row.estimated_rows) },
+    { name: "Rows, estimated", kind: "number", cell: (row) => (row.estimated_rows ? count(row.estimated_rows) : <span class="quiet" title="PostgreSQL has not counted it yet: ANALYZE does">unknown</span>) },
     {
       name: "Size",
       kind: "number",
