@@ -83,5 +83,16 @@ TEST(HtmlReport, AGapStandsBehindWhatLiesBelowItsParent) {
   EXPECT_NE(page.find("left:min(10.0000%,100% - 2px);width:90.0000%"), std::string::npos);
 }
 
+TEST(HtmlReport, ACellNamesItsColumnForWindowsWithoutRoomForColumns) {
+  HtmlReport report;
+  report.is_diagnosed = true;
+  report.anomalies = {{"o", "9.0 s", "1.0 s", "failed", "slow"}};
+  const std::string page = DrawHtml(report);
+  for (const char* cell : {"data-is=\"duration\">9.0 s", "data-is=\"baseline\">1.0 s",
+                           "data-is=\"status\">", "data-is=\"why\">slow"}) {
+    EXPECT_EQ(Count(page, cell), 1U) << cell;
+  }
+}
+
 }  // namespace
 }  // namespace spanring::cli

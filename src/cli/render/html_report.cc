@@ -46,7 +46,10 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.2re
 dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
 .key span{margin-right:1.2em}.key i{display:inline-block;width:.8em;height:.8em;border-radius:2px;background:var(--c);margin-right:.35em}
 footer{color:var(--dim);font-size:.85rem;margin-top:2rem}
-@media(max-width:40rem){.row summary,.gap,.axis{grid-template-columns:10rem 1fr 5rem}.st{display:none}}
+@media(max-width:40rem){body{padding:1rem}.row summary,.gap,.axis{grid-template-columns:1fr auto auto;row-gap:0;padding:.2rem}
+.track{grid-column:1/-1;grid-row:2}.axis span:not(.track),.axis b:nth-child(even){display:none}.st:empty{display:none}
+th{display:none}tr,td{display:block}tr{padding:.4rem 0;border-bottom:1px solid var(--line)}td,td.n{border:0;padding:0;text-align:left}
+td[data-is]::before{content:attr(data-is) " ";color:var(--dim)}dl{grid-template-columns:1fr;margin-left:0}}
 )css";
 
 std::string Percent(std::int64_t part_ns, std::int64_t whole_ns) {
@@ -138,9 +141,11 @@ class Page {
       Put("<table><tr><th>operation<th class=\"n\">duration<th class=\"n\">baseline<th>status"
           "<th>why</tr>\n");
       for (const HtmlAnomaly& anomaly : report_.anomalies) {
-        Put("<tr><td>", EscapeHtml(anomaly.operation), "<td class=\"n\">",
-            EscapeHtml(anomaly.duration), "<td class=\"n\">", EscapeHtml(anomaly.baseline), "<td>",
-            Status(anomaly.status), "<td>", EscapeHtml(anomaly.reason), "</tr>\n");
+        // Where there is no room for columns a cell names its own.
+        Put("<tr><td>", EscapeHtml(anomaly.operation), "<td class=\"n\" data-is=\"duration\">",
+            EscapeHtml(anomaly.duration), "<td class=\"n\" data-is=\"baseline\">",
+            EscapeHtml(anomaly.baseline), "<td data-is=\"status\">", Status(anomaly.status),
+            "<td data-is=\"why\">", EscapeHtml(anomaly.reason), "</tr>\n");
       }
       Put("</table>");
     }
