@@ -7,19 +7,82 @@ export interface Location {
   query: URLSearchParams;
 }
 
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function read(): Location {
   return {
-    path: window.location.pathname.split("/").filter((part) => part !== ""),
+    path: window.location.pathname.split("/").filter((part) => part !== "").map(decoded),
     query: new URLSearchParams(window.location.search),
   };
 }
 
 const listeners = new Set<() => void>();
-window.addEventListener("popstate", () => listeners.forEach((listener) => listener()));
+// Whether the last move was through the browser's history.
+let wasPopped = false;
+window.addEventListener("popstate", () => {
+  wasPopped = true;
+  listeners.forEach((listener) => listener());
+});
+
+// Where somebody was in a view that a link led away from: kept with its address, for the way back.
+interface Spot {
+  scrollY: number;
+  href: string | null; // of the focused link
+}
+
+function leaveSpot(): void {
+  const row = document.activeElement?.closest("tr")?.querySelector("th a");
+  const link = row ?? document.activeElement;
+  const spot: Spot = { scrollY: window.scrollY, href: link?.getAttribute("href") ?? null };
+  history.replaceState(spot, "");
+}
+
+// The spot to return to, if it was left by a link and is now come back to.
+export function returnedSpot(): Spot | null {
+  return wasPopped ? (history.state as Spot | null) : null;
+}
+
+// How long a view may take to be there again.
+const RETURN_MS = 5000;
+
+// As soon as what was focused is there again. Whoever does something else in between is not disturbed.
+export function returnTo(spot: Spot, view: HTMLElement): () => void {
+  const giveUp = new AbortController();
+  const observer = new MutationObserver(() => attempt());
+  const end = () => {
+    observer.disconnect();
+    clearTimeout(timer);
+    giveUp.abort();
+  };
+  const attempt = () => {
+    const link = spot.href === null ? null : view.querySelector<HTMLElement>(`a[href="${CSS.escape(spot.href)}"]`);
+    if (spot.href !== null && link === null) return;
+    if (document.documentElement.scrollHeight - window.innerHeight < spot.scrollY) return;
+    link?.focus({ preventScroll: true });
+    window.scrollTo(0, spot.scrollY);
+    end();
+  };
+  const timer = setTimeout(end, RETURN_MS);
+  for (const what of ["wheel", "keydown", "pointerdown"]) window.addEventListener(what, end, { signal: giveUp.signal });
+  observer.observe(view, { childList: true, subtree: true });
+  attempt();
+  return end;
+}
 
 export function navigate(url: string, replace = false): void {
-  if (replace) history.replaceState(null, "", url);
-  else history.pushState(null, "", url);
+  wasPopped = false;
+  if (replace) {
+    history.replaceState(null, "", url);
+  } else {
+    leaveSpot();
+    history.pushState(null, "", url);
+  }
   listeners.forEach((listener) => listener());
 }
 
