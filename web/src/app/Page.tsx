@@ -9,10 +9,22 @@ import { OperationsView } from "../operations/OperationsView";
 import { TraceView } from "../trace/TraceView";
 import { HelpDialog } from "./HelpDialog";
 import { isTyping, useKeys } from "./keys";
-import { Link, navigate, useLocation } from "./router";
+import { Link, navigate, returnTo, returnedSpot, useLocation } from "./router";
 import { type Theme, applyTheme, currentTheme } from "./theme";
 import { listenUnauthorized } from "./token";
 import { TokenPrompt } from "./TokenPrompt";
+
+function NoSuchPage() {
+  return (
+    <>
+      <h1>There is no such page</h1>
+      <p>
+        There are <Link href="/executions">Executions</Link>, <Link href="/operations">Operations</Link> and <Link href="/health">Health</Link>;
+        the box at the top opens an execution or a trace by its id.
+      </p>
+    </>
+  );
+}
 
 function viewOf(path: string[]): { title: string; view: ComponentChildren } {
   const [first, id, what, other] = path;
@@ -30,7 +42,7 @@ function viewOf(path: string[]): { title: string; view: ComponentChildren } {
   }
   if (first === "operations" && path.length === 1) return { title: "Operations", view: <OperationsView /> };
   if (first === "health" && path.length === 1) return { title: "Health", view: <HealthView /> };
-  return { title: "No such page", view: <h1>There is no such page</h1> };
+  return { title: "No such page", view: <NoSuchPage /> };
 }
 
 // 32 hex digits, or a UUID of them; 16 where they are no number of an execution.
@@ -40,7 +52,8 @@ function Jump() {
   const [id, setId] = useState("");
   const open = (event: SubmitEvent) => {
     event.preventDefault();
-    const wanted = id.trim();
+    // As people write them: #2193.
+    const wanted = id.trim().replace(/^#\s*/, "");
     if (wanted === "") return;
     navigate(`/${TRACE_ID.test(wanted) ? "traces" : "executions"}/${encodeURIComponent(wanted)}`);
     setId("");
@@ -75,13 +88,16 @@ export function Page() {
   useEffect(() => {
     document.title = `${title} · Spanring`;
   }, [title]);
-  // A new view starts at its top, for the eye as for a screen reader.
+  // A new view starts at its top, for the eye as for a screen reader; one come back to where it was left.
   const shown = useRef(title);
   useEffect(() => {
-    if (shown.current === title) return;
+    if (shown.current === title) return undefined;
     shown.current = title;
-    window.scrollTo(0, 0);
     main.current?.focus({ preventScroll: true });
+    const spot = returnedSpot();
+    if (spot !== null) return returnTo(spot, main.current!);
+    window.scrollTo(0, 0);
+    return undefined;
   }, [title]);
 
   useKeys((event) => {

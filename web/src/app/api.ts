@@ -9,6 +9,11 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
+
+  // Else a 503 says itself what to do: of the schema, of rights, of too many questions.
+  get isDatabaseAway(): boolean {
+    return this.status === 503 && !/spanring migrate|GRANT spanring_reader|try again/.test(this.message);
+  }
 }
 
 export function setToken(token: string): void {

@@ -4,6 +4,9 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, ask } from "./api";
 import { onUnauthorized } from "./token";
 
+// Until the database, or spanring serve, is there again.
+export const RETRY_MS = 5000;
+
 export interface Answer<T> {
   data: T | null;
   error: ApiError | null;
@@ -77,6 +80,13 @@ export function useAnswer<T>(path: string | null, everyMs: number | null = null)
       document.removeEventListener("visibilitychange", tick);
     };
   }, [load, everyMs]);
+
+  const { error } = state;
+  useEffect(() => {
+    if (error === null || (error.status !== 0 && error.status !== 503)) return undefined;
+    const timer = setTimeout(load, RETRY_MS);
+    return () => clearTimeout(timer);
+  }, [error, load]);
 
   return { ...state, reload: load };
 }

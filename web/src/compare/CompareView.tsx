@@ -2,7 +2,7 @@
 import { differenceMs, durationMs, timeToSecond } from "../app/format";
 import { Link } from "../app/router";
 import { useAnswer } from "../app/useAnswer";
-import { Failure } from "../parts/Failure";
+import { Failures } from "../parts/Failure";
 import { StatusMark } from "../parts/StatusMark";
 import { type Column, Table } from "../parts/Table";
 import type { ComparedOperation, Comparison, Execution } from "../types";
@@ -48,13 +48,17 @@ export function CompareView({ a, b }: { a: string; b: string }) {
   const { data, error, loading, reload } = useAnswer<Comparison>(
     `executions/${encodeURIComponent(a)}/compare/${encodeURIComponent(b)}`,
   );
+  const missing = data === null ? [] : [
+    ...(data.spans.some((span) => span.presence !== "b") ? [] : [a]),
+    ...(data.spans.some((span) => span.presence !== "a") ? [] : [b]),
+  ];
   return (
     <>
       <div class="bar">
         <h1>{a} and {b}</h1>
         <Link href={`/executions/${encodeURIComponent(b)}/compare/${encodeURIComponent(a)}`} class="button">Swap</Link>
       </div>
-      <Failure error={error} retry={reload} />
+      <Failures of={[{ error, reload }]}><Link href="/executions">All executions</Link></Failures>
       {data === null && loading && <p class="quiet" role="status">Comparing …</p>}
       {data !== null && (
         <>
@@ -62,8 +66,17 @@ export function CompareView({ a, b }: { a: string; b: string }) {
             <Side name="a" id={a} execution={data.a} />
             <Side name="b" id={b} execution={data.b} />
           </div>
-          {data.spans.length === 0 ? <p>No span is recorded of either.</p> : <ComparedSpans spans={data.spans} />}
-          {data.operations.length > 0 && <OperationTable operations={data.operations} />}
+          {missing.length > 0 ? (
+            <p class="empty" role="status">
+              There is nothing to compare: no span of {[...new Set(missing)].join(" or ")} is stored
+              here. <Link href="/executions">All executions</Link>
+            </p>
+          ) : (
+            <>
+              <ComparedSpans spans={data.spans} />
+              <OperationTable operations={data.operations} />
+            </>
+          )}
         </>
       )}
     </>

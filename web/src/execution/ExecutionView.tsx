@@ -1,6 +1,8 @@
 // Why did it fail? The ranked cause first, then where the time went.
+import { useMemo } from "preact/hooks";
 import { useAnswer } from "../app/useAnswer";
-import { Failure } from "../parts/Failure";
+import { Link } from "../app/router";
+import { Failures } from "../parts/Failure";
 import { DroppedSpans } from "../trace/DroppedSpans";
 import { Spans, selectSpan } from "../trace/Spans";
 import { useModel, useTrace } from "../trace/useTrace";
@@ -21,20 +23,22 @@ export function ExecutionView({ id }: { id: string }) {
   const network = useAnswer<{ calls: NetworkCall[] }>(trace === null ? null : `${base}/network`, everyMs);
   const { model, adjusted } = useModel(trace, diagnosis.data?.operations);
 
+  const suspects = useMemo(() => new Set(causes.data?.causes[0]?.span_ids), [causes.data]);
+
   // Rows by other writers are among the executions only after trace_maintain(); the spans are there.
-  const isUnsummarized = execution.error?.status === 404 && trace !== null;
+  // What is not there is said once, by the answer that is about the spans.
+  const failed = [answer, ...[execution, causes, similar, diagnosis, network].filter(({ error }) => error?.status !== 404)];
+  const hasSimilar = (similar.data?.executions.length ?? 0) > 0;
   return (
     <>
       <Header id={id} execution={execution.data} first={trace?.spans[0] ?? null} />
-      {!isUnsummarized && <Failure error={execution.error} retry={execution.reload} />}
-      {causes.error?.status !== 404 && <Failure error={causes.error} retry={causes.reload} />}
-      {causes.data !== null && <RootCause causes={causes.data.causes} model={model} isRunning={hasOpen} onSelect={selectSpan} />}
+      <Failures of={failed}><Link href="/executions">All executions</Link></Failures>
+      {causes.data !== null && trace !== null && (
+        <RootCause causes={causes.data.causes} model={model} isRunning={hasOpen} hasSimilar={hasSimilar} onSelect={selectSpan} />
+      )}
       {trace !== null && <DroppedSpans trace={trace} />}
-      {answer.error?.status !== execution.error?.status && <Failure error={answer.error} retry={answer.reload} />}
-      {diagnosis.error?.status !== execution.error?.status && <Failure error={diagnosis.error} retry={diagnosis.reload} />}
       {trace === null && answer.loading && <p class="quiet" role="status">Fetching spans …</p>}
-      {model !== null && <Spans model={model} adjusted={adjusted} />}
-      <Failure error={network.error} retry={network.reload} />
+      {model !== null && <Spans model={model} adjusted={adjusted} suspects={suspects} />}
       {network.data !== null && <Network calls={network.data.calls} adjusted={adjusted} onSelect={selectSpan} />}
       {similar.data !== null && <Similar id={id} executions={similar.data.executions} />}
     </>

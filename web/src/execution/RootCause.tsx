@@ -10,6 +10,7 @@ interface Props {
   causes: Cause[];
   model: Model | null;
   isRunning: boolean;
+  hasSimilar: boolean; // they stand below
   onSelect: (spanId: string) => void;
 }
 
@@ -50,7 +51,14 @@ function Where({ cause }: { cause: Cause }) {
   );
 }
 
-export function RootCause({ causes, model, isRunning, onSelect }: Props) {
+// A function that the command line and SQL have stands in the page as what it finds.
+function Advice({ text, hasSimilar }: { text: string; hasSimilar: boolean }) {
+  const [before, behind] = text.split(/find_similar_traces\(-?\d+\)/);
+  if (behind === undefined) return <>{text}</>;
+  return <>{before}{hasSimilar ? <a href="#similar-title">similar executions</a> : "similar executions"}{behind}</>;
+}
+
+export function RootCause({ causes, model, isRunning, hasSimilar, onSelect }: Props) {
   const [first, ...others] = causes;
   if (first === undefined) {
     return <p class="card fine" role="status">Nothing is wrong with this execution, as far as its spans say.</p>;
@@ -60,7 +68,7 @@ export function RootCause({ causes, model, isRunning, onSelect }: Props) {
       <h2 id="cause-title"><span class="quiet">Root cause</span> <code>{first.root_cause_type}</code></h2>
       <p class="where"><Where cause={first} /> <Confidence value={first.confidence} /></p>
       <p class="evidence">{first.evidence}</p>
-      {first.recommendation !== null && <p class="advice"><span class="quiet">What to do: </span>{first.recommendation}</p>}
+      {first.recommendation !== null && <p class="advice"><span class="quiet">What to do: </span><Advice text={first.recommendation} hasSimilar={hasSimilar} /></p>}
       <SpanLinks cause={first} model={model} onSelect={onSelect} />
       {isRunning && <p class="quiet">Spans of it are open. Was it cut off, or does it still run? Both look like this.</p>}
       {others.length > 0 && (
@@ -71,7 +79,7 @@ export function RootCause({ causes, model, isRunning, onSelect }: Props) {
               <li key={cause.rank}>
                 <p><code>{cause.root_cause_type}</code> <Where cause={cause} /> <Confidence value={cause.confidence} /></p>
                 <p>{cause.evidence}</p>
-                {cause.recommendation !== null && <p class="quiet">{cause.recommendation}</p>}
+                {cause.recommendation !== null && <p class="quiet"><Advice text={cause.recommendation} hasSimilar={hasSimilar} /></p>}
                 <SpanLinks cause={cause} model={model} onSelect={onSelect} />
               </li>
             ))}
