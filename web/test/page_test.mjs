@@ -3,8 +3,11 @@
 //
 // Usage: page_test.mjs PROGRAM [SCREENSHOTS]
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { largeTrace, skewedTrace } from "./large_trace.mjs";
@@ -105,6 +108,25 @@ test("why execution 2193 timed out stands first, and leads to its spans", async 
   assert.match(await page.textContent(".row.gap"), /gap router → runner/);
   await page.close();
 });
+
+for (const width of [1280, 400]) {
+  test(`no label lies on a bar, and the spans of the root cause are marked, at ${width} px`, async () => {
+    const { page } = await open("/executions/2193", { width });
+    const covered = () => page.$$eval(".time-cell", (cells) =>
+      cells.flatMap((cell) => {
+        const [bar, label] = [".bar-span, .gap-bar", ".bar-label"].map((part) => cell.querySelector(part)?.getBoundingClientRect());
+        return bar && label && label.left < bar.right && bar.left < label.right ? [cell.textContent] : [];
+      }),
+    );
+    assert.deepEqual(await covered(), []);
+    await page.waitForSelector(".row.suspect");
+    assert.deepEqual(await page.locator(".row.suspect .operation").allTextContents(), ["runner.hybrid_router_call", "router.inference_request"]);
+    assert.match(await page.textContent(".legend"), /root cause/);
+    await page.locator("[aria-label='Zoom in']").click();
+    assert.deepEqual(await covered(), []);
+    await page.close();
+  });
+}
 
 test("the waterfall is moved through by keys", async () => {
   const { page } = await open("/executions/2193");
@@ -342,10 +364,49 @@ test("the list asks again every 5 s, and not while it is paused", async () => {
     if (request.url().includes("/api/v1/executions")) asked += 1;
   });
   await page.waitForTimeout(5500);
-  assert.equal(asked, 1);
+  assert.equal(asked, 1, "and not for causes that it has");
   await page.click("text=Live, every 5 s");
   await page.waitForTimeout(5500);
   assert.equal(asked, 1);
+  await page.close();
+});
+
+for (const width of [1280, 400]) {
+  test(`the list says why each failed, and leads there from anywhere in a row, at ${width} px`, async () => {
+    const { page, errors } = await open("/executions", { width });
+    const row = page.locator("tbody tr", { has: page.locator("th >> text=2193") });
+    await page.waitForSelector(".why a");
+    assert.equal(await row.locator(".why a").textContent(), "NETWORK_TIMEOUT in router → runner");
+    assert.equal(await row.locator(".why a").getAttribute("href"), "/executions/2193");
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(overflow <= 0, `${overflow} px wider than the window`);
+    const cut = await page.evaluate(() => {
+      const box = document.querySelector(".table-box");
+      return box.scrollWidth - box.clientWidth;
+    });
+    assert.ok(cut <= 0, `${cut} px of the table are out of sight`);
+    assert.ok(await row.locator(".why").evaluate((cell) => cell.scrollWidth <= cell.clientWidth + 1), "a cause is cut");
+    const completed = page.locator("tbody tr", { has: page.locator("th >> text=2195") });
+    assert.equal(await completed.locator(".why").textContent(), "–");
+    await row.locator(".time").click();
+    await page.waitForSelector(".waterfall");
+    assert.match(page.url(), /\/executions\/2193$/);
+    assert.deepEqual(errors, []);
+    await page.close();
+  });
+}
+
+test("arrows move through the list from wherever nothing is focused", async () => {
+  const { page } = await open("/executions");
+  const focused = () => page.evaluate(() => document.activeElement.closest("tr")?.rowIndex);
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await focused(), 1);
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await focused(), 2);
+  await page.keyboard.press("ArrowUp");
+  assert.equal(await focused(), 1);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".waterfall");
   await page.close();
 });
 
@@ -375,6 +436,152 @@ test("what the API refuses is said in its words", async () => {
   assert.match(await page.textContent("[role=alert]"), /invalid input syntax for type timestamp/);
   await page.goto(`${server.url}/executions/99`);
   assert.match(await page.textContent("[role=alert]"), /no spans of execution 99/);
+  await page.close();
+});
+
+for (const { path, says, again } of [
+  { path: "/executions/9999", says: /no spans of execution 9999/, again: 1 },
+  { path: "/executions/abc", says: /whole number/, again: 0 },
+]) {
+  test(`${path} is refused once, claims no cause, and leads onwards`, async () => {
+    const { page } = await open(path);
+    assert.equal(await page.locator("[role=alert]").count(), 1);
+    assert.match(await page.textContent("[role=alert]"), says);
+    assert.equal(await page.locator("[role=alert] button").count(), again);
+    assert.equal(await page.locator(".cause").count(), 0);
+    assert.deepEqual(await violations(page), []);
+    await page.click("[role=alert] a");
+    await page.waitForSelector("tbody tr");
+    await page.close();
+  });
+}
+
+for (const width of [1280, 400]) {
+  test(`the HTML export is readable at ${width} px`, async () => {
+    const file = join(mkdtempSync(join(tmpdir(), "spanring-export-")), "2193.html");
+    execFileSync(program, ["export", "2193", "-d", "spanring_demo", "--format", "html", "-o", file]);
+    const page = await browser.newPage({ viewport: { width, height: 900 } });
+    await page.goto(`file://${file}`);
+    if (screenshots) await page.screenshot({ path: `${screenshots}/export-${width}.png`, fullPage: true });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(overflow <= 0, `${overflow} px wider than the window`);
+    const lines = await page.$$eval("td", (cells) => cells.map((cell) => cell.getClientRects()[0].width / cell.textContent.length));
+    assert.ok(Math.min(...lines) > 2, "a cell is a column of single letters");
+    const ends = await page.$$eval(".axis b", (labels) => labels.map((label) => label.getBoundingClientRect()).filter(({ width }) => width > 0).map(({ left, right }) => [left, right]));
+    assert.ok(ends.length >= 3);
+    ends.slice(1).forEach(([left], at) => assert.ok(left > ends[at][1], "labels of the axis lie on each other"));
+    await page.close();
+    rmSync(dirname(file), { recursive: true });
+  });
+}
+
+test("an execution is opened as people write it", async () => {
+  const { page } = await open("/health");
+  await page.fill(".jump input", "#2193");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".waterfall");
+  assert.match(await page.textContent("h1"), /^Execution 2193/);
+  await page.goto(`${server.url}/executions/%232193`);
+  await page.waitForSelector("[role=alert]");
+  assert.match(await page.textContent("h1"), /^Execution #2193/);
+  await page.close();
+});
+
+test("nothing is compared with an execution that is not there", async () => {
+  const { page } = await open("/executions/2193/compare/9999");
+  assert.match(await page.textContent("main"), /nothing to compare: no span of 9999 is stored/);
+  assert.equal(await page.locator("[role=table], table").count(), 0);
+  await page.close();
+});
+
+test("an address of no view leads onwards", async () => {
+  const { page } = await open("/nowhere");
+  await page.click("main a >> text=Executions");
+  await page.waitForSelector("tbody tr");
+  await page.close();
+});
+
+test("while the database is away that is said once, and the page comes back by itself", async () => {
+  const { page } = await open("/operations");
+  const raw = 'connection to server on socket "/somewhere/.s.PGSQL.5432" failed: No such file or directory';
+  let isAway = true;
+  await page.route("**/api/v1/**", (route) =>
+    isAway ? route.fulfill({ status: 503, json: { error: { status: 503, message: raw } } }) : route.continue(),
+  );
+  await page.goto(`${server.url}/executions/2193`);
+  await page.waitForSelector("[role=alert]");
+  assert.equal(await page.locator("[role=alert]").count(), 1);
+  assert.match(await page.innerText("[role=alert]"), /database cannot be reached.*running.*tries again by itself/s);
+  assert.doesNotMatch(await page.innerText("[role=alert]"), /socket/);
+  assert.deepEqual(await violations(page), []);
+  isAway = false;
+  await page.waitForSelector(".waterfall", { timeout: 15_000 });
+  await page.waitForSelector("[role=alert]", { state: "detached" });
+  await page.close();
+});
+
+test("a 503 that says what to do says it", async () => {
+  const { page } = await open("/operations");
+  const message = "the tracing schema is missing or too old in this database: run spanring migrate (x)";
+  await page.route("**/api/v1/**", (route) => route.fulfill({ status: 503, json: { error: { status: 503, message } } }));
+  await page.goto(`${server.url}/executions`);
+  assert.match(await page.textContent("[role=alert]"), /run spanring migrate/);
+  await page.close();
+});
+
+test("back leads to the row and the place that were left", async () => {
+  const { page } = await open("/executions");
+  await page.setViewportSize({ width: 1280, height: 400 });
+  const link = page.locator("tbody th a", { hasText: "2165" });
+  await link.scrollIntoViewIfNeeded();
+  const before = await page.evaluate(() => window.scrollY);
+  assert.ok(before > 0);
+  await link.click();
+  await page.waitForSelector(".waterfall");
+  assert.equal(await page.evaluate(() => window.scrollY), 0);
+  await page.goBack();
+  await page.waitForFunction(() => document.activeElement.textContent === "2165");
+  assert.equal(await page.evaluate(() => window.scrollY), before);
+  await page.close();
+});
+
+test("advice leads to similar executions, and not to SQL", async () => {
+  const { page } = await open("/executions/2158");
+  assert.doesNotMatch(await page.textContent("main"), /find_similar_traces/);
+  await page.click(".advice >> text=similar executions");
+  assert.match(page.url(), /\/executions\/2158#similar-title$/);
+  await page.close();
+});
+
+for (const width of [1280, 400]) {
+  test(`the plot fills its card, its text keeps its size, and its ring is explained, at ${width} px`, async () => {
+    const { page } = await open("/operations", { width });
+    const plot = await page.evaluate(() => {
+      const svg = document.querySelector(".plot svg");
+      const { width } = svg.getBoundingClientRect();
+      return { scale: width / svg.viewBox.baseVal.width, share: width / document.querySelector(".plot").clientWidth };
+    });
+    assert.ok(Math.abs(plot.scale - 1) < 0.02, `a scale of ${plot.scale}`);
+    assert.ok(plot.share > 0.85, `${plot.share} of the card`);
+    assert.ok((await page.locator(".plot .dot.p50").count()) > 0, "the median is drawn");
+    assert.equal((await page.locator(".plot .dot.bad").count()) > 0, (await page.locator(".key.dot-bad").count()) > 0);
+    await page.close();
+  });
+}
+
+test("rows that nobody has counted are unknown, and not none", async () => {
+  const { page } = await open("/operations");
+  await page.route("**/api/v1/health", async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    answer.partitions.splice(2);
+    answer.partitions[0].estimated_rows = 0;
+    answer.partitions[1].estimated_rows = 1234;
+    await route.fulfill({ json: answer });
+  });
+  await page.goto(`${server.url}/health`);
+  await page.waitForSelector("td[data-label='Rows, estimated']");
+  assert.deepEqual(await page.locator("td[data-label='Rows, estimated']").allTextContents(), ["unknown", "1,234"]);
   await page.close();
 });
 

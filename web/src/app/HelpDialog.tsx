@@ -4,7 +4,7 @@ const KEYS: [string, string][] = [
   ["/", "search in this view"],
   ["Enter", "in lists: open; in the waterfall: details of the span; in its search: the next hit"],
   ["Esc", "close details, leave a box"],
-  ["↑ ↓ Home End Page↑ Page↓", "move through rows"],
+  ["↑ ↓ Home End", "move through the rows of a list, or of the waterfall once it is clicked or reached by Tab; there Page↑ and Page↓, too"],
   ["→ ←", "in the waterfall: unfold, fold, go to the parent"],
   ["Shift ← →", "in the waterfall: move along the time axis"],
   ["+ − 0", "in the waterfall: zoom in, out, all of it"],
@@ -13,10 +13,11 @@ const KEYS: [string, string][] = [
 ];
 
 const MARKS: [string, string][] = [
-  ["bar", "a span, in its service's colour; the name stands beside it"],
+  ["bar", "a span, in its service's colour; beside it, where there is room, why it is an anomaly"],
+  ["◆", "the first root cause names this span"],
   ["dark line below", "critical path: what the execution waited for"],
   ["hatched", "a gap between services that no span covers"],
-  ["!", "an anomaly; its reason stands beside the bar and in the details"],
+  ["!", "an anomaly; the details say why"],
   ["✕ ◷", "failed, timed out"],
   ["dashed end", "still open, grows"],
 ];

@@ -39,7 +39,7 @@ export function Header({ id, execution, first }: Props) {
           <Fact name="job"><Same filter="job" value={about.job_id} /></Fact>
           <Fact name="model"><Same filter="model" value={about.model_id} /></Fact>
           <Fact name="region"><Same filter="region" value={about.region} /></Fact>
-          {execution && <Fact name="spans">{execution.spans}{execution.failed_spans + execution.timeout_spans > 0 && <span class="count-bad"> {execution.failed_spans + execution.timeout_spans} bad</span>}</Fact>}
+          {execution && <Fact name="spans">{execution.spans}{execution.failed_spans + execution.timeout_spans > 0 && <span class="count-bad"> {execution.failed_spans + execution.timeout_spans} failed</span>}</Fact>}
           <Fact name="trace"><Link href={`/traces/${traceId(about.trace_id)}`}><code>{traceId(about.trace_id)}</code></Link></Fact>
         </dl>
       )}

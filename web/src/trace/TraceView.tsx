@@ -48,7 +48,7 @@ function Facts({ trace }: { trace: Trace }) {
       <Fact name="took">{isOpen ? "still open" : duration(endNs)}</Fact>
       <Fact name="started (UTC)">{time(root.started_at)}</Fact>
       <Fact name="root">{root.operation}</Fact>
-      <Fact name="spans">{count(trace.spans.length)}{bad > 0 && <span class="count-bad"> {count(bad)} bad</span>}</Fact>
+      <Fact name="spans">{count(trace.spans.length)}{bad > 0 && <span class="count-bad"> {count(bad)} failed</span>}</Fact>
     </dl>
   );
 }
