@@ -4,7 +4,8 @@
 # The last line is "N passed, M failed".
 #
 # The interpreter is Debian's, for which Debian's packages are; another python3 that stands first in
-# PATH is a second one, for which the extension is built, and tried without those packages.
+# PATH is a second one, for which the extension is built, and tried without those packages; not with
+# ONE_PYTHON=1.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 program=$(realpath "$1")
@@ -64,7 +65,7 @@ export SPANRING_TEST_DATABASE_URL SPANRING_PROGRAM="$program"
 export SPANRING_RING_DIR="$folder/rings" SPANRING_JOURNAL_DIR="$folder/journal"
 
 other=$(command -v python3)
-if [ "$(readlink -f "$other")" != "$(readlink -f $debian)" ] &&
+if [ -z "${ONE_PYTHON:-}" ] && [ "$(readlink -f "$other")" != "$(readlink -f $debian)" ] &&
   "$other" -c 'import sys, sysconfig, os
 sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
   check "a second interpreter: $("$other" --version)" second_interpreter "$other"
