@@ -109,11 +109,11 @@ def facts(results):
            f"{ms(ingest['questions_ms']['p99'])} at the 99th percentile.")
     yield (f"INSERT of a day from SELECT: {load['trace_spans_per_s']:,.0f} rows/s, into the earlier table "
            f"{load['earlier_per_s']:,.0f}: {load['trace_spans_per_s'] / load['earlier_per_s']:.1f} times.")
-    if serve := last.get("serve"):
-        yield (f"`spanring serve`, {serve['connections']} clients at once for {serve['seconds']} s (an execution's trace, its "
-               f"diagnosis, its root cause, the newest 50, {serve['bytes_per_request'] / 1000:.1f} kB each): "
-               f"{serve['requests_per_s']:,.0f} requests/s, {serve['failures']:,} failed, {ms(serve['ms']['p50'])} ms at the "
-               f"median, {ms(serve['ms']['p99'])} at the 99th percentile.")
+    serve = last["serve"]
+    yield (f"`spanring serve`, {serve['connections']} clients at once for {serve['seconds']} s (an execution's trace, its "
+           f"diagnosis, its root cause, the newest 50, {serve['bytes_per_request'] / 1000:.1f} kB each): "
+           f"{serve['requests_per_s']:,.0f} requests/s, {serve['failures']:,} failed, {ms(serve['ms']['p50'])} ms at the "
+           f"median, {ms(serve['ms']['p99'])} at the 99th percentile.")
     yield f"Looking through a day for rows of others (`trace_fold_day`): {ms(last['upkeep']['ms'])} ms."
 
 
