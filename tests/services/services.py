@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Runner (C++), router (FastAPI) and functions (a process a call), each fault injected for real: services.py PROGRAM RUNNER
+"""Runner (C++), router (FastAPI), functions (a process a call) and scorer (JavaScript, by OTLP), with faults injected for real.
+
+services.py PROGRAM RUNNER SCORER
 
 Every execution must be one tree, its cause must be found, and nothing may be lost. A second round beside the first has
 the functions' clocks 3 s ahead. Prints a table a round; the last line is "N passed, M failed".
@@ -11,10 +13,11 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -29,9 +32,20 @@ FAULTS = {
     "killed": (12, "PROCESS_CRASH", "modal"),
     "delayed": (12, "NETWORK_TIMEOUT", "router -> runner"),
 }
-# Spans of an execution, by service.
-SPANS = {"refused": (2, 2, 0), "blackhole": (2, 2, 0)}
-ANY = (2, 2, 2)
+SERVICES = ("runner", "router", "modal", "scorer")
+# Spans of an execution, by service. The scorer is asked when the function has answered.
+WITHOUT_FUNCTION = (2, 2, 0, 0)
+WITHOUT_ANSWER = (2, 2, 2, 0)
+WHOLE = (2, 3, 2, 1)
+SPANS = {
+    "none": WHOLE,
+    "refused": WITHOUT_FUNCTION,
+    "blackhole": WITHOUT_FUNCTION,
+    "slow": WITHOUT_ANSWER,
+    "exception": WITHOUT_ANSWER,
+    "killed": WITHOUT_ANSWER,
+    "delayed": WHOLE,
+}
 
 
 def ahead() -> str:
@@ -44,6 +58,12 @@ def ahead() -> str:
 
 LONGEST_S = 240.0  # Twice what a round takes.
 HELD_BACK_S = 90.0  # Longer than the runner waits.
+
+
+class Programs(NamedTuple):
+    spanring: str
+    runner: str
+    scorer: str
 
 
 def psql(url: str, sql: str) -> str:
@@ -75,15 +95,36 @@ async def hold_answers_back(port: int) -> tuple[asyncio.Server, int]:
     return server, server.sockets[0].getsockname()[1]
 
 
-async def trace(environment: dict[str, str], runner: str, prefix: str) -> None:
-    router = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(HERE / "router.py"),
-        env=environment | {"OTEL_SERVICE_NAME": "router", "E2E_FUNCTION_PREFIX": prefix},
-        stdout=asyncio.subprocess.PIPE,
+async def started(says: str, *command: str, **environment: str) -> tuple[asyncio.subprocess.Process, str]:
+    """A server, and what its standard output says of where it listens."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | environment, stdout=asyncio.subprocess.PIPE
     )
-    assert router.stdout is not None
-    port = int(await router.stdout.readline())
+    assert process.stdout is not None
+    while line := (await process.stdout.readline()).decode():
+        if found := re.search(says, line):
+            return process, found[1]
+    sys.exit(f"{command[0]} did not start")
+
+
+async def stop(name: str, process: asyncio.subprocess.Process) -> None:
+    process.terminate()
+    code = await process.wait()
+    if code != 0:
+        sys.exit(f"{name} ended with {code}")
+
+
+async def trace(environment: dict[str, str], programs: Programs, prefix: str) -> None:
+    url = environment["DATABASE_URL"]
+    serve, otlp = await started(
+        r"(http:\S+:\d+)/v1/traces", programs.spanring, "serve", "-d", url, "--port=0", "--otlp", "--otlp-port=0"
+    )
+    scorer, scorer_port = await started(r"(\d+)", "node", programs.scorer, OTEL_EXPORTER_OTLP_ENDPOINT=otlp)
+    of_router = {"OTEL_SERVICE_NAME": "router", "E2E_FUNCTION_PREFIX": prefix, "E2E_SCORER_PORT": scorer_port}
+    router, port_text = await started(
+        r"(\d+)", sys.executable, str(HERE / "router.py"), **environment | of_router
+    )
+    port = int(port_text)
     proxy, slow_port = await hold_answers_back(port)
     lines = []
     number = 0
@@ -94,7 +135,7 @@ async def trace(environment: dict[str, str], runner: str, prefix: str) -> None:
                 json.dumps({"id": number, "fault": fault, "port": slow_port if fault == "delayed" else port})
             )
     process = await asyncio.create_subprocess_exec(
-        runner, env=environment | {"OTEL_SERVICE_NAME": "runner"}, stdin=asyncio.subprocess.PIPE
+        programs.runner, env=environment | {"OTEL_SERVICE_NAME": "runner"}, stdin=asyncio.subprocess.PIPE
     )
     begin = time.monotonic()
     done = asyncio.create_task(process.communicate("\n".join(lines).encode()))
@@ -103,13 +144,16 @@ async def trace(environment: dict[str, str], runner: str, prefix: str) -> None:
         waited = time.monotonic() - begin
         print(f"  {number} executions ... {waited:.0f} s", file=sys.stderr)
         if waited > LONGEST_S:
-            process.kill()
-            router.kill()
+            for each in (process, router, scorer, serve):
+                each.kill()
             sys.exit(f"not done after {LONGEST_S:.0f} s")
     proxy.close()
-    router.terminate()
-    if process.returncode != 0 or await router.wait() != 0:
-        sys.exit(f"runner ended with {process.returncode}, router with {router.returncode}")
+    if process.returncode != 0:
+        sys.exit(f"runner ended with {process.returncode}")
+    # In this order: each stores what it has.
+    await stop("router", router)
+    await stop("scorer", scorer)
+    await stop("serve", serve)
 
 
 def fault_of(execution_id: int) -> str:
@@ -133,9 +177,10 @@ def judge(url: str) -> tuple[int, int]:
                     (SELECT row_to_json(cause) FROM identify_root_cause(id) AS cause LIMIT 1) AS cause,
                     (SELECT count(*) FILTER (WHERE depth = 0) FROM trace_tree(id)) AS roots,
                     (SELECT count(DISTINCT trace_id) FROM trace_tree(id)) AS traces,
-                    (SELECT count(*) FILTER (WHERE service = 'runner') FROM trace_tree(id)) AS runner,
-                    (SELECT count(*) FILTER (WHERE service = 'router') FROM trace_tree(id)) AS router,
-                    (SELECT count(*) FILTER (WHERE service = 'modal') FROM trace_tree(id)) AS modal
+                    (
+                        SELECT json_object_agg(service, spans)
+                        FROM (SELECT service, count(*) AS spans FROM trace_tree(id) GROUP BY service) AS counted
+                    ) AS spans
                 FROM generate_series(1, 200) AS id
             ) AS row""",
         )
@@ -146,12 +191,12 @@ def judge(url: str) -> tuple[int, int]:
         fault = fault_of(row["id"])
         _, type_wanted, where_wanted = FAULTS[fault]
         cause = row["cause"] or {"root_cause_type": None, "affected_service": None, "evidence": ""}
-        counts = (row["runner"], row["router"], row["modal"])
-        is_tree = row["roots"] == 1 and row["traces"] == 1 and counts == SPANS.get(fault, ANY)
+        counts = tuple((row["spans"] or {}).get(service, 0) for service in SERVICES)
+        is_tree = row["roots"] == 1 and row["traces"] == 1 and counts == SPANS[fault]
         is_right = (cause["root_cause_type"], cause["affected_service"]) == (type_wanted, where_wanted)
-        sums = table.setdefault(fault, {"executions": 0, "runner": 0, "router": 0, "modal": 0, "broken": 0, "wrong": 0})
+        sums = table.setdefault(fault, dict.fromkeys(("executions", *SERVICES, "broken", "wrong"), 0))
         sums["executions"] += 1
-        for name, count in zip(("runner", "router", "modal"), counts):
+        for name, count in zip(SERVICES, counts):
             sums[name] += count
         sums["broken"] += not is_tree
         sums["wrong"] += not is_right
@@ -160,13 +205,12 @@ def judge(url: str) -> tuple[int, int]:
         else:
             failed += 1
             print(f"  execution {row['id']} ({fault}): {counts} spans, {row['roots']} roots, {cause}", file=sys.stderr)
-    print(f"{'fault':10} {'executions':>10} {'runner':>7} {'router':>7} {'modal':>6} {'broken trees':>13} {'right':>6} {'wrong':>6}")
+    titles = "".join(f"{service:>8}" for service in SERVICES)
+    print(f"{'fault':10}{'executions':>11}{titles}{'broken trees':>14}{'right':>7}{'wrong':>7}")
     for fault, sums in table.items():
+        spans = "".join(f"{sums[service]:8}" for service in SERVICES)
         right = sums["executions"] - sums["wrong"]
-        print(
-            f"{fault:10} {sums['executions']:10} {sums['runner']:7} {sums['router']:7} {sums['modal']:6}"
-            f" {sums['broken']:13} {right:6} {sums['wrong']:6}"
-        )
+        print(f"{fault:10}{sums['executions']:11}{spans}{sums['broken']:14}{right:7}{sums['wrong']:7}")
     account = psql(
         url,
         "SELECT sum(spans_started) || ' started, ' || sum(spans_persisted) || ' persisted, ' || sum(spans_dropped)"
@@ -194,18 +238,19 @@ class Round:
         subprocess.run([program, "migrate", "-d", self.url], check=True, capture_output=True)
 
 
-async def trace_all(rounds: list[Round], runner: str) -> None:
-    await asyncio.gather(*(trace(each.environment, runner, each.prefix) for each in rounds))
+async def trace_all(rounds: list[Round], programs: Programs) -> None:
+    await asyncio.gather(*(trace(each.environment, programs, each.prefix) for each in rounds))
 
 
 def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    program, runner = sys.argv[1], sys.argv[2]
+    programs = Programs(*sys.argv[1:])
+    program = programs.spanring
     rounds = [
         Round("services", "clocks as they are", "", program),
         Round("services_ahead", "the functions' clocks 3 s ahead", ahead(), program),
     ]
-    asyncio.run(trace_all(rounds, runner))
+    asyncio.run(trace_all(rounds, programs))
     passed = failed = 0
     for each in rounds:
         # What the killed left.
