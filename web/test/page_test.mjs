@@ -420,6 +420,22 @@ test("failed only is one click, stands in the address, and can be undone", async
   await page.close();
 });
 
+test("failed first puts those on top, and stands in the address", async () => {
+  const { page } = await open("/executions");
+  const bad = () => page.$$eval("tbody tr", (rows) => rows.map((row) => row.classList.contains("bad")));
+  assert.ok(!(await bad())[0], "the newest one went well");
+  await page.click("text=Failed first");
+  await page.waitForSelector("tbody tr:first-child.bad");
+  assert.match(page.url(), /order=failed/);
+  const order = await bad();
+  const count = order.filter(Boolean).length;
+  assert.ok(count > 1);
+  assert.deepEqual(order, order.map((_, row) => row < count));
+  await page.click("text=Failed first");
+  await page.waitForSelector("tbody tr:first-child:not(.bad)");
+  await page.close();
+});
+
 test("older pages hold other executions", async () => {
   const { page } = await open("/executions?min_duration_ms=1");
   const first = await page.textContent("tbody th");

@@ -5,7 +5,7 @@ import { Link, navigate, setQuery, useLocation } from "../app/router";
 import { useAnswer } from "../app/useAnswer";
 import { Failure } from "../parts/Failure";
 import { timeRange } from "../parts/timeRange";
-import type { ExecutionPage } from "../types";
+import type { Execution, ExecutionPage } from "../types";
 import { ExecutionTable } from "./ExecutionTable";
 import { FILTERS, Filters } from "./Filters";
 import { useCauses } from "./useCauses";
@@ -20,6 +20,10 @@ function usePath(query: URLSearchParams, tick: number): string {
     for (const name of [...FILTERS, "before", "before_id"]) asked[name] = query.get(name);
     return `executions${queryString(asked)}`;
   }, [query, tick]);
+}
+
+function isBad(row: Execution): boolean {
+  return row.status === "failed" || row.status === "timeout";
 }
 
 export function ExecutionsView() {
@@ -45,10 +49,15 @@ export function ExecutionsView() {
   }, [isLive, isRelative]);
 
   const heading = useRef<HTMLHeadingElement>(null);
-  const rows = data?.executions ?? [];
+  const newestFirst = data?.executions ?? [];
+  const failedFirst = query.get("order") === "failed";
+  const rows = useMemo(
+    () => (failedFirst ? [...newestFirst.filter(isBad), ...newestFirst.filter((row) => !isBad(row))] : newestFirst),
+    [data, failedFirst],
+  );
   const causeOf = useCauses(path, rows);
   const older = () => {
-    const last = rows.at(-1);
+    const last = newestFirst.at(-1);
     if (last === undefined) return;
     setQuery({ before: last.started_at, before_id: String(last.execution_id) }, false);
     heading.current?.focus();
@@ -61,6 +70,9 @@ export function ExecutionsView() {
         <h1 ref={heading} tabIndex={-1}>Executions</h1>
         <button type="button" aria-pressed={onlyBad} onClick={() => setQuery({ status: onlyBad ? null : "failed,timeout", before: null, before_id: null }, false)}>
           Failed only
+        </button>
+        <button type="button" aria-pressed={failedFirst} title="Of this page, those that failed or timed out come first" onClick={() => setQuery({ order: failedFirst ? null : "failed" }, false)}>
+          Failed first
         </button>
         {isOlder ? (
           <button type="button" onClick={() => setQuery({ before: null, before_id: null }, false)}>Newest</button>
