@@ -63,8 +63,9 @@ typedef struct spanring_stats {
 } spanring_stats;
 
 SPANRING_C_API int spanring_c_version(void);
-// "timeout: spans are still on their way"; of static storage.
-SPANRING_C_API const char* spanring_code_text(spanring_code code);
+// "timeout: spans are still on their way"; of static storage. Of any number, also a later
+// version's.
+SPANRING_C_API const char* spanring_code_text(int code);
 
 // --- The process's tracer ---------------------------------------------------------------------
 

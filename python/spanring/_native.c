@@ -804,7 +804,7 @@ static PyObject* CodeText(PyObject* module, PyObject* code) {
   (void)module;
   const long number = PyLong_AsLong(code);
   if (number == -1 && PyErr_Occurred()) return NULL;
-  return PyUnicode_FromString(spanring_code_text((spanring_code)number));
+  return PyUnicode_FromString(spanring_code_text((int)number));
 }
 
 static PyObject* GetStats(PyObject* module, PyObject* unused) {

@@ -108,7 +108,7 @@ spanring_code Guarded(F&& call) noexcept {
 
 int spanring_c_version() { return SPANRING_C_VERSION; }
 
-const char* spanring_code_text(spanring_code code) {
+const char* spanring_code_text(int code) {
   switch (code) {
     case SPANRING_OK:
       return "ok";
