@@ -62,12 +62,14 @@ class Tracer {
   Span StartSpan(const SpanContext& parent, std::string_view service, std::string_view operation,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
     if (Off()) return {};
-    return With(metadata, internal::StartSpan(parent.trace_id, parent.span_id, service, operation));
+    return With(metadata, internal::StartSpan(parent.trace_id, parent.span_id, service, operation,
+                                              internal::SamplingOf(parent)));
   }
   Span StartSpan(const SpanContext& parent, CallSite& site,
                  std::initializer_list<Attribute> metadata = {}) noexcept {
     if (Off()) return {};
-    return With(metadata, Start(parent.trace_id, parent.span_id, site));
+    return With(metadata,
+                Start(parent.trace_id, parent.span_id, site, internal::SamplingOf(parent)));
   }
   // A child of the thread's current span; the root of a fresh trace where there is none.
   Span StartSpan(std::string_view service, std::string_view operation,
@@ -157,13 +159,15 @@ class Tracer {
 
  private:
   static bool Off() noexcept { return !kCompiledIn || internal::IsOff(); }
-  static internal::OpenSpan* Start(const TraceId& trace_id, SpanId parent,
-                                   [[maybe_unused]] CallSite& site) noexcept {
+  static internal::OpenSpan* Start(
+      const TraceId& trace_id, SpanId parent, [[maybe_unused]] CallSite& site,
+      internal::Sampling sampling = internal::Sampling::kById) noexcept {
 #if SPANRING_ENABLED
-    return internal::StartSpan(trace_id, parent, site.data());
+    return internal::StartSpan(trace_id, parent, site.data(), sampling);
 #else
     static_cast<void>(trace_id);
     static_cast<void>(parent);
+    static_cast<void>(sampling);
     return nullptr;
 #endif
   }

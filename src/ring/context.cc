@@ -1,6 +1,7 @@
 // Contexts and trace ids: what a span hands on to its children.
 #include "platform/clock.h"
 #include "platform/random.h"
+#include "ring/sampling.h"
 #include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
@@ -13,7 +14,7 @@ SPANRING_THREAD_LOCAL std::uint64_t t_trace_count = 0;
 
 SpanContext ContextOf(const OpenSpan* span) noexcept {
   return {TraceId(span->record.trace_id_high, span->record.trace_id_low),
-          SpanId(span->record.span_id), true};
+          SpanId(span->record.span_id), ring::CurrentSampling().Samples(span->record)};
 }
 
 SpanContext CurrentContext() noexcept { return ring::t_current; }

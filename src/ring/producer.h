@@ -50,7 +50,7 @@ struct alignas(64) OpenSpan {
 
   // Without items, context or times of its own.
   bool IsPlain() const noexcept {
-    return record.size == sizeof(ring::RecordHeader) && record.flags == 0;
+    return record.size == sizeof(ring::RecordHeader) && (record.flags & ~ring::kSamplingFlags) == 0;
   }
 
   alignas(64) std::uint8_t inline_items[kInlineItemBytes];

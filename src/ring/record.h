@@ -22,6 +22,8 @@
 #include <optional>
 #include <string_view>
 
+#include "spanring/internal/runtime_api.h"
+
 namespace spanring::ring {
 
 // Never renumber.
@@ -39,8 +41,28 @@ inline constexpr std::uint8_t kEndIsUnixNs = 2;     // The same for `end`.
 inline constexpr std::uint8_t kHasExecutionId = 4;  // `execution_id` was set.
 inline constexpr std::uint8_t kAttributesLost =
     8;  // Says how many, if there is room: kLostAttributes.
+// internal::Sampling: kParentDecided, and then kParentSampled or not.
+inline constexpr std::uint8_t kParentDecided = 16;
+inline constexpr std::uint8_t kParentSampled = 32;
+inline constexpr std::uint8_t kSamplingFlags = kParentDecided | kParentSampled;
+static_assert(kParentDecided == static_cast<std::uint8_t>(internal::Sampling::kNotSampled) &&
+              kSamplingFlags == static_cast<std::uint8_t>(internal::Sampling::kSampled));
 
 static_assert(std::endian::native == std::endian::little, "the first word is written as one");
+
+// internal::Sampling at its place in a record's first word: what a start costs is to or it in.
+struct SamplingBits {
+  static constexpr int kFlagsAt = 56;
+
+  constexpr SamplingBits() = default;
+  constexpr explicit SamplingBits(internal::Sampling sampling) noexcept
+      : bits(std::uint64_t{static_cast<std::uint8_t>(sampling)} << kFlagsAt) {}
+  constexpr explicit SamplingBits(const SpanContext& parent) noexcept
+      : bits(std::uint64_t{kParentDecided} << kFlagsAt |
+             std::uint64_t{parent.sampled} * kParentSampled << kFlagsAt) {}
+
+  std::uint64_t bits = 0;
+};
 
 // The part that is known when a span starts.
 struct RecordStart {
@@ -56,9 +78,11 @@ struct RecordStart {
 
   // The first word, size to flags, in one store. release, here and in SetStatus: what was written
   // before is there when the word is; pairs with the acquire in LookAtOpenSpan.
-  void SetFirst(std::uint32_t new_size, std::uint16_t new_site, RecordStatus new_status) noexcept {
+  void SetFirst(std::uint32_t new_size, std::uint16_t new_site, RecordStatus new_status,
+                SamplingBits sampling = {}) noexcept {
     const std::uint64_t first = std::uint64_t{new_size} | std::uint64_t{new_site} << 32 |
-                                std::uint64_t{static_cast<std::uint8_t>(new_status)} << 48;
+                                std::uint64_t{static_cast<std::uint8_t>(new_status)} << 48 |
+                                sampling.bits;
     StoreReleased(reinterpret_cast<std::uint64_t*>(this), first);
   }
   // site, status and flags are read and written together, so that a load behind a store is never
@@ -67,6 +91,11 @@ struct RecordStart {
     std::uint32_t half;
     std::memcpy(&half, &site, sizeof(half));
     return half;
+  }
+  SamplingBits sampling() const noexcept {
+    SamplingBits sampling;
+    sampling.bits = std::uint64_t{SecondHalf() & std::uint32_t{kSamplingFlags} << 24} << 32;
+    return sampling;
   }
   void AddFlags(std::uint8_t more) noexcept {
     SetSecondHalf(SecondHalf() | std::uint32_t{more} << 24);

@@ -56,7 +56,8 @@ SPANRING_COLD void RefuseStart(Producer* producer) noexcept {
 
 // A slot, whatever it takes; nullptr, and counted, where there is none. The producer is left
 // entered.
-OpenSpan* TakeSlot(TraceId trace_id, SpanId parent, std::uint16_t site) noexcept {
+OpenSpan* TakeSlot(TraceId trace_id, SpanId parent, std::uint16_t site,
+                   SamplingBits sampling) noexcept {
   Producer* producer = ThisProducer();
   if (producer == nullptr || !producer->Enter()) [[unlikely]] {
     RefuseStart(producer);
@@ -70,7 +71,7 @@ OpenSpan* TakeSlot(TraceId trace_id, SpanId parent, std::uint16_t site) noexcept
   }
   SetTrace(span, trace_id.is_nil() ? internal::NewTraceId() : trace_id, parent);
   Fill(producer, span);
-  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kFree);
+  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kFree, sampling);
   return span;
 }
 
@@ -96,10 +97,10 @@ SPANRING_INLINE std::uint16_t NumberOf(const CallSiteData& site) noexcept {
 }
 
 // Any start: the first of a thread, of a call site, of a trace, and so on.
-__attribute__((noinline)) OpenSpan* StartAny(TraceId trace_id, SpanId parent,
-                                             CallSiteData& site) noexcept {
+__attribute__((noinline)) OpenSpan* StartAny(TraceId trace_id, SpanId parent, CallSiteData& site,
+                                             SamplingBits sampling) noexcept {
   const std::uint16_t number = NumberOf(site);
-  OpenSpan* span = TakeSlot(trace_id, parent, number);
+  OpenSpan* span = TakeSlot(trace_id, parent, number, sampling);
   if (span == nullptr) [[unlikely]]
     return nullptr;
   if (number == 0) [[unlikely]]
@@ -108,30 +109,33 @@ __attribute__((noinline)) OpenSpan* StartAny(TraceId trace_id, SpanId parent,
 }
 
 // The start of which all is at hand: no call, and so no register to save.
-SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept {
+// `sampling` is asked for last: a value that waits in a register would be one to save.
+template <typename GetSampling>
+SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, CallSiteData& site,
+                                GetSampling sampling) noexcept {
   Producer* producer = t_producer;
   const std::uint16_t number = NumberOf(site);
   if (producer == nullptr || number == 0 || trace_id.is_nil() || !platform::HasCounter() ||
       !producer->Enter()) [[unlikely]] {
-    return StartAny(trace_id, parent, site);
+    return StartAny(trace_id, parent, site, sampling());
   }
   OpenSpan* span = producer->TryTakeSlot();
   if (span == nullptr) [[unlikely]] {
     producer->Leave();
-    return StartAny(trace_id, parent, site);
+    return StartAny(trace_id, parent, site, sampling());
   }
   SetTrace(span, trace_id, parent);
   Fill(producer, span);
   // Late, so that the span's time begins where the caller's work does.
   span->record.start = CounterNow();
-  span->record.SetFirst(sizeof(RecordHeader), number, RecordStatus::kOpen);
+  span->record.SetFirst(sizeof(RecordHeader), number, RecordStatus::kOpen, sampling());
   producer->Leave();
   return span;
 }
 
 SPANRING_INLINE OpenSpan* Start(TraceId trace_id, SpanId parent, std::string_view service,
-                                std::string_view operation) noexcept {
-  OpenSpan* span = TakeSlot(trace_id, parent, 0);
+                                std::string_view operation, SamplingBits sampling) noexcept {
+  OpenSpan* span = TakeSlot(trace_id, parent, 0, sampling);
   if (span == nullptr) [[unlikely]]
     return nullptr;
   AppendText(span, ItemKind::kService, service);
@@ -259,10 +263,10 @@ SPANRING_INLINE void EndNow(OpenSpan* span, RecordStatus status) noexcept {
 
 // The slot, with its trace and its parent, goes on as the next span.
 SPANRING_INLINE OpenSpan* GoOn(Producer* producer, OpenSpan* span, std::uint16_t site,
-                               std::int64_t now) noexcept {
+                               SamplingBits sampling, std::int64_t now) noexcept {
   Fill(producer, span);
   span->record.start = now;
-  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kOpen);
+  span->record.SetFirst(sizeof(RecordHeader), site, RecordStatus::kOpen, sampling);
   producer->Leave();
   return span;
 }
@@ -270,8 +274,9 @@ SPANRING_INLINE OpenSpan* GoOn(Producer* producer, OpenSpan* span, std::uint16_t
 // Out of line for the same reason as EndAny.
 __attribute__((noinline)) OpenSpan* NextAny(Producer* producer, OpenSpan* span, std::uint16_t site,
                                             std::int64_t now) noexcept {
+  const SamplingBits sampling = span->record.sampling();
   PutAny(producer, span, RecordStatus::kCompleted, now);
-  return GoOn(producer, span, site, now);
+  return GoOn(producer, span, site, sampling, now);
 }
 
 // As two calls, with one time: on another thread, in a handler, or at a site's first span.
@@ -279,8 +284,9 @@ SPANRING_COLD OpenSpan* NextElsewhere(OpenSpan* span, CallSiteData& site,
                                       std::int64_t now) noexcept {
   const TraceId trace_id(span->record.trace_id_high, span->record.trace_id_low);
   const SpanId parent(span->record.parent_id);
+  const SamplingBits sampling = span->record.sampling();
   End(span, RecordStatus::kCompleted, now);
-  OpenSpan* next = StartAny(trace_id, parent, site);
+  OpenSpan* next = StartAny(trace_id, parent, site, sampling);
   if (next != nullptr) next->record.start = now;
   return next;
 }
@@ -308,21 +314,26 @@ using ring::RecordStatus;
 
 constinit std::atomic<Mode> g_mode{Mode::kUndecided};
 
-OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept {
-  return ring::Start(trace_id, parent, site);
+OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site,
+                    Sampling sampling) noexcept {
+  return ring::Start(trace_id, parent, site, [&] { return ring::SamplingBits(sampling); });
 }
 
 OpenSpan* StartSpan(TraceId trace_id, SpanId parent, std::string_view service,
-                    std::string_view operation) noexcept {
-  return ring::Start(trace_id, parent, service, operation);
+                    std::string_view operation, Sampling sampling) noexcept {
+  return ring::Start(trace_id, parent, service, operation, ring::SamplingBits(sampling));
 }
 
 OpenSpan* StartChildOfCurrent(CallSiteData& site) noexcept {
-  return ring::Start(ring::t_current.trace_id, ring::t_current.span_id, site);
+  const SpanContext& current = ring::t_current;
+  return ring::Start(current.trace_id, current.span_id, site,
+                     [] { return ring::SamplingBits(ring::t_current); });
 }
 
 OpenSpan* StartChildOfCurrent(std::string_view service, std::string_view operation) noexcept {
-  return ring::Start(ring::t_current.trace_id, ring::t_current.span_id, service, operation);
+  const SpanContext& current = ring::t_current;
+  return ring::Start(current.trace_id, current.span_id, service, operation,
+                     ring::SamplingBits(current));
 }
 
 OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept {
@@ -335,9 +346,10 @@ OpenSpan* NextSpan(OpenSpan* span, CallSiteData& site) noexcept {
   std::uint8_t* to = producer->ring().TryReserve(sizeof(ring::RecordHeader));
   if (to == nullptr) [[unlikely]]
     return ring::NextAny(producer, span, number, now);
+  const ring::SamplingBits sampling = span->record.sampling();
   ring::PutPlain(producer, span, to, RecordStatus::kCompleted, now);
   ring::SayFree(span);
-  return ring::GoOn(producer, span, number, now);
+  return ring::GoOn(producer, span, number, sampling, now);
 }
 
 void EndSpanCompleted(OpenSpan* span) noexcept { ring::EndNow(span, RecordStatus::kCompleted); }

@@ -40,9 +40,18 @@ struct CallSiteData {
 
 struct OpenSpan;
 
-SPANRING_EXPORT OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site) noexcept;
+// Whether a span's trace is sampled, as its parent has it; as the record's flags say it. kById: it
+// is decided by the trace id.
+enum class Sampling : std::uint8_t { kById = 0, kNotSampled = 16, kSampled = 48 };
+constexpr Sampling SamplingOf(const SpanContext& parent) noexcept {
+  return static_cast<Sampling>(16 | static_cast<int>(parent.sampled) << 5);
+}
+
+SPANRING_EXPORT OpenSpan* StartSpan(TraceId trace_id, SpanId parent, CallSiteData& site,
+                                    Sampling sampling = Sampling::kById) noexcept;
 SPANRING_EXPORT OpenSpan* StartSpan(TraceId trace_id, SpanId parent, std::string_view service,
-                                    std::string_view operation) noexcept;
+                                    std::string_view operation,
+                                    Sampling sampling = Sampling::kById) noexcept;
 // Of the thread's current context.
 SPANRING_EXPORT OpenSpan* StartChildOfCurrent(CallSiteData& site) noexcept;
 SPANRING_EXPORT OpenSpan* StartChildOfCurrent(std::string_view service,
