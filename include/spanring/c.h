@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPANRING_C_VERSION 1
+#define SPANRING_C_VERSION 2
 #define SPANRING_NUL ((size_t)-1)
 
 #ifdef __cplusplus
@@ -49,7 +49,8 @@ typedef struct spanring_context {
   uint32_t reserved;  // 0
 } spanring_context;
 
-// What became of this process's spans: started = persisted + journalled + open + dropped.
+// What became of this process's spans: started = persisted + sampled_out + journalled + open +
+// dropped.
 typedef struct spanring_stats {
   size_t size;  // sizeof(spanring_stats), set by the caller.
   uint64_t started;
@@ -60,6 +61,7 @@ typedef struct spanring_stats {
   uint64_t misuses;
   uint64_t dropped_attributes;
   uint64_t persist_failures;
+  uint64_t sampled_out;  // Since version 2.
 } spanring_stats;
 
 SPANRING_C_API int spanring_c_version(void);

@@ -70,6 +70,19 @@ struct Options {
   // ends; 100 to 86,400,000, or 0 for none.
   std::uint64_t open_span_ms = 5000;
 
+  // SPANRING_SAMPLE_RATIO: the share of the traces that begin here of which every span is stored; 0
+  // to 1. Of the others the failed spans and the slow ones are, with those around them; all spans
+  // are in the database's sums. Where it is not set, OTEL_TRACES_SAMPLER and
+  // OTEL_TRACES_SAMPLER_ARG say it.
+  double sample_ratio = 1;
+  // Whether a trace that began elsewhere is sampled as its parent says (traceparent's flag), or by
+  // this process's ratio: OTEL_TRACES_SAMPLER without parentbased_.
+  bool sample_by_parent = true;
+
+  // SPANRING_SLOW_SPAN_MS: a span that took as long is slow, as is one of 1 ms and more that took 3
+  // times its operation's average; 1 to 86,400,000. For traces that are not sampled.
+  std::uint64_t slow_span_ms = 120000;
+
   // SPANRING_CONNECT_TIMEOUT_MS: one try to connect; 100 to 600,000.
   std::uint64_t connect_timeout_ms = 10000;
 

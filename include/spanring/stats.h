@@ -36,7 +36,7 @@ constexpr std::string_view DropReasonName(DropReason reason) {
   return kNames[static_cast<std::size_t>(reason)];
 }
 
-// started = persisted + journalled + open + dropped, at every moment.
+// started = persisted + sampled_out + journalled + open + dropped, at every moment.
 struct Stats {
   std::uint64_t started = 0;
   std::uint64_t persisted = 0;   // Committed in the database.
@@ -48,6 +48,10 @@ struct Stats {
   std::uint64_t misuses = 0;             // Calls on a span that had ended or was moved from.
   std::uint64_t dropped_attributes = 0;  // Attributes that did not fit their span.
   std::uint64_t persist_failures = 0;    // Tries to reach or to write the database that failed.
+
+  // In the database's sums only (SPANRING_SAMPLE_RATIO): the trace is not sampled, and the span
+  // neither failed nor took long.
+  std::uint64_t sampled_out = 0;
 };
 
 }  // namespace spanring

@@ -198,6 +198,7 @@ constexpr char kWriterNeeds[] =
     "('trace_writer_started(uuid, text, text, integer, text)', 'EXECUTE'), "
     "('trace_writer_counted(uuid, bigint, bigint, jsonb, boolean)', 'EXECUTE'), "
     "('trace_writer_recovered(uuid, bigint, jsonb)', 'EXECUTE'), "
+    "('trace_writer_sampled_out(uuid, bigint)', 'EXECUTE'), "
     "('trace_close_spans(uuid, uuid[], uuid[])', 'EXECUTE')";
 constexpr char kReaderNeeds[] =
     "('trace_spans', 'SELECT'), ('trace_waterfall', 'SELECT'), ('trace_spans_health', 'SELECT'), "

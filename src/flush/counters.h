@@ -23,11 +23,15 @@ class Counters {
 
   // relaxed: a count that only Undelivered reads.
   void CountDrained(std::uint64_t n) noexcept { drained_.fetch_add(n, std::memory_order_relaxed); }
-  // release, here and in CountDropped: pairs with the acquires in Read.
+  // release, in the next three: pairs with the acquires in Read.
   void CountPersisted(std::uint64_t n) noexcept {
     persisted_.fetch_add(n, std::memory_order_release);
   }
+  void CountSampledOut(std::uint64_t n) noexcept {
+    sampled_out_.fetch_add(n, std::memory_order_release);
+  }
   void CountDropped(DropReason reason, std::uint64_t n) noexcept {
+    // release: as above.
     dropped_[static_cast<std::size_t>(reason)].fetch_add(n, std::memory_order_release);
     if (control_ == nullptr) return;
     // relaxed: a count, read when this process is gone.
@@ -39,7 +43,8 @@ class Counters {
   // Out of the rings, and neither persisted nor dropped.
   std::uint64_t Undelivered() const noexcept {
     // relaxed, all: counts, read when the threads that add to them have ended or been given up.
-    std::uint64_t gone = persisted_.load(std::memory_order_relaxed);
+    std::uint64_t gone =
+        persisted_.load(std::memory_order_relaxed) + sampled_out_.load(std::memory_order_relaxed);
     for (const auto& dropped : dropped_) gone += dropped.load(std::memory_order_relaxed);
     const std::uint64_t drained = drained_.load(std::memory_order_relaxed);
     return drained > gone ? drained - gone
@@ -49,8 +54,9 @@ class Counters {
   // What left the journal. To be read before the registry is counted, and added to it with Add.
   Stats Read() const noexcept {
     Stats gone;
-    // acquire: pairs with the releases above.
+    // acquire, all: pairs with the releases above.
     gone.persisted = persisted_.load(std::memory_order_acquire);
+    gone.sampled_out = sampled_out_.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
       gone.dropped_by_reason[i] = dropped_[i].load(std::memory_order_acquire);
       gone.dropped += gone.dropped_by_reason[i];
@@ -68,7 +74,8 @@ class Counters {
     }
     stats.dropped += gone.dropped;
     stats.persisted += gone.persisted;
-    stats.journalled -= gone.persisted + gone.dropped;
+    stats.sampled_out += gone.sampled_out;
+    stats.journalled -= gone.persisted + gone.sampled_out + gone.dropped;
     stats.persist_failures += gone.persist_failures;
   }
 
@@ -76,6 +83,7 @@ class Counters {
   ring::ControlData* control_ = nullptr;  // Set before there is another thread.
   std::atomic<std::uint64_t> drained_{0};
   std::atomic<std::uint64_t> persisted_{0};
+  std::atomic<std::uint64_t> sampled_out_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::array<std::atomic<std::uint64_t>, kDropReasonCount> dropped_{};
 };

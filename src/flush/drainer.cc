@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "ring/open_spans.h"
+#include "ring/sampling.h"
 
 namespace spanring::flush {
 namespace {
@@ -35,6 +36,7 @@ Drainer::Drainer(const DrainerOptions& options, ring::Registry* registry, Journa
       counters_(counters),
       wake_shipper_(std::move(wake_shipper)),
       encoder_(options.service_name),
+      sampler_(options.slow_span_ms),
       reported_(std::move(reported)) {
   // They were seen by looks of another count.
   for (auto& [span_id, span] : reported_) span.last_look = 0;
@@ -212,7 +214,7 @@ void Drainer::Keep(const ring::RecordHeader* record) {
       return;
     }
     const std::size_t before = batch->data.size();
-    encoder_.Append(*record, clock_, batch->data);
+    Encode(*record, batch->data);
     ++batch->rows;
     journal_->CountAppended(batch->data.size() - before);
     if (!reported_.empty() && reported_.erase(record->span_id) > 0) {
@@ -221,6 +223,15 @@ void Drainer::Keep(const ring::RecordHeader* record) {
     }
   } catch (const std::bad_alloc&) {
     ++spans_without_memory_;
+  }
+}
+
+void Drainer::Encode(const ring::RecordHeader& record, std::vector<std::uint8_t>& out) {
+  const bool is_sampled = ring::CurrentSampling().Samples(record);
+  if (is_sampled || sampler_.Stores(encoder_.Look(record, clock_))) {
+    encoder_.Append(record, clock_, out, is_sampled);
+  } else {
+    encoder_.AppendUnstored(record, clock_, out);
   }
 }
 

@@ -27,6 +27,7 @@ struct DrainerOptions {
   std::uint64_t flush_interval_ms;
   std::string service_name = {};
   std::uint64_t open_span_ms = 0;  // Spans open for longer are reported; 0: none is.
+  std::uint64_t slow_span_ms = 120'000;
   TraceId writer = {};
   ring::ControlData* control = nullptr;  // Learns the time and how to read ticks.
 };
@@ -73,6 +74,7 @@ class Drainer {
   // Some of the pages that ended threads and long spans left behind. False: there were none.
   bool GiveBackMemory(bool idle);
   void Keep(const ring::RecordHeader* record);
+  void Encode(const ring::RecordHeader& record, std::vector<std::uint8_t>& out);
   bool SealIsDue() const;
   bool DropOldest();
   bool BatchIsFull() const;
@@ -93,6 +95,7 @@ class Drainer {
 
   // The drainer's thread.
   RowEncoder encoder_;
+  Sampler sampler_;
   platform::TickCalibration clock_;
   bool refused_ = false;  // The journal was full in this pass.
   // Since the last Commit, which counts them.

@@ -141,8 +141,9 @@ bool IsAttribute(ItemKind kind) { return kind >= ItemKind::kString && kind <= It
 
 // jsonb on the wire: a version byte and JSON text.
 void PutMetadata(CopyWriter& writer, const RecordHeader& record, const Fields& fields,
-                 std::int64_t ended_before_start_ns) {
-  if (!fields.has_attributes && fields.lost_attributes == 0 && ended_before_start_ns == 0) {
+                 std::int64_t ended_before_start_ns, bool is_sampled) {
+  if (!fields.has_attributes && fields.lost_attributes == 0 && ended_before_start_ns == 0 &&
+      is_sampled) {
     return writer.Null();
   }
   std::uint8_t* length = writer.Skip(4);
@@ -168,6 +169,10 @@ void PutMetadata(CopyWriter& writer, const RecordHeader& record, const Fields& f
     writer.Raw("\"spanring.ended_before_start_ns\":");
     writer.Decimal(ended_before_start_ns);
   }
+  if (!is_sampled) {
+    separate();
+    writer.Raw("\"spanring.sampled\":false");
+  }
   if (separator == "{") writer.Raw(separator);
   writer.Raw("}");
   writer.PutLength(length);
@@ -191,28 +196,56 @@ std::uint8_t* RowEncoder::Room(const RecordHeader& record) {
 }
 
 void RowEncoder::Append(const RecordHeader& record, const platform::TickCalibration& clock,
-                        std::vector<std::uint8_t>& out) {
+                        std::vector<std::uint8_t>& out, bool is_sampled) {
   const Fields fields = ReadFields(record, NamesOf(record.site));
   const Times times = ReadTimes(record, clock);
   CopyWriter writer(Room(record));
-  PutSpanRow(
-      writer,
-      {.start_ns = times.start_ns,
-       .duration_ns = times.duration_ns,
-       .has_execution_id = (record.flags & ring::kHasExecutionId) != 0,
-       .execution_id = record.execution_id,
-       .trace_id = TraceId(record.trace_id_high, record.trace_id_low),
-       .span_id = TraceId(0, record.span_id),
-       .parent_span_id = TraceId(0, record.parent_id),
-       .service = fields.service.empty() ? std::string_view(default_service_) : fields.service,
-       .operation = fields.operation,
-       .status = StatusWord(record.status),
-       .job_id = fields.job_id,
-       .model_id = fields.model_id,
-       .region = fields.region,
-       .error_type = fields.error_type,
-       .error_message = fields.error_message},
-      [&] { PutMetadata(writer, record, fields, times.ended_before_start_ns); });
+  PutSpanRow(writer,
+             {.start_ns = times.start_ns,
+              .duration_ns = times.duration_ns,
+              .has_execution_id = (record.flags & ring::kHasExecutionId) != 0,
+              .execution_id = record.execution_id,
+              .trace_id = TraceId(record.trace_id_high, record.trace_id_low),
+              .span_id = TraceId(0, record.span_id),
+              .parent_span_id = TraceId(0, record.parent_id),
+              .service = ServiceOr(fields.service),
+              .operation = fields.operation,
+              .status = StatusWord(record.status),
+              .job_id = fields.job_id,
+              .model_id = fields.model_id,
+              .region = fields.region,
+              .error_type = fields.error_type,
+              .error_message = fields.error_message},
+             [&] { PutMetadata(writer, record, fields, times.ended_before_start_ns, is_sampled); });
+  out.insert(out.end(), row_.data(), writer.at());
+}
+
+EndedSpan RowEncoder::Look(const RecordHeader& record,
+                           const platform::TickCalibration& clock) const {
+  const Fields fields = ReadFields(record, NamesOf(record.site));
+  return {.trace_id = TraceId(record.trace_id_high, record.trace_id_low),
+          .service = ServiceOr(fields.service),
+          .operation = fields.operation,
+          .status = record.status,
+          .duration_ns = ReadTimes(record, clock).duration_ns};
+}
+
+void RowEncoder::AppendUnstored(const RecordHeader& record, const platform::TickCalibration& clock,
+                                std::vector<std::uint8_t>& out) {
+  const Fields fields = ReadFields(record, NamesOf(record.site));
+  const Times times = ReadTimes(record, clock);
+  CopyWriter writer(Room(record));
+  writer.Put(kRowColumnCount);
+  writer.Int64(FloorToUs(times.start_ns) - kPostgresEpochUs);
+  writer.Null();
+  writer.Int64(times.duration_ns);
+  for (int ids = 3; ids > 0; --ids) writer.Null();  // Of its execution, of its trace, its own.
+  writer.SpanIdOrNull(record.parent_id);
+  writer.Null();
+  writer.Text(ServiceOr(fields.service));
+  writer.Text(fields.operation);
+  writer.Text(StatusWord(record.status));
+  for (int rest = kRowColumnCount - 11; rest > 0; --rest) writer.Null();
   out.insert(out.end(), row_.data(), writer.at());
 }
 
@@ -231,12 +264,12 @@ void RowEncoder::AppendOpen(const RecordHeader& record, const platform::TickCali
   writer.Uuid(0, record.span_id);
   writer.SpanIdOrNull(record.parent_id);
   writer.Uuid(writer_id.high(), writer_id.low());
-  writer.Text(fields.service.empty() ? std::string_view(default_service_) : fields.service);
+  writer.Text(ServiceOr(fields.service));
   writer.Text(fields.operation);
   writer.TextOrNull(fields.job_id);
   writer.TextOrNull(fields.model_id);
   writer.TextOrNull(fields.region);
-  PutMetadata(writer, record, fields, 0);
+  PutMetadata(writer, record, fields, 0, /*is_sampled=*/true);
   out.insert(out.end(), row_.data(), writer.at());
 }
 

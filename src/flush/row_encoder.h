@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "flush/sampler.h"
 #include "platform/clock.h"
 #include "ring/call_sites.h"
 #include "ring/record.h"
@@ -41,14 +42,24 @@ class RowEncoder {
   explicit RowEncoder(std::string default_service, const CallSiteNameList* names = nullptr)
       : default_service_(std::move(default_service)), names_(names) {}
 
+  // `is_sampled`: its trace is. What is stored of another says in its metadata why the rest is not
+  // there.
   void Append(const ring::RecordHeader& record, const platform::TickCalibration& clock,
-              std::vector<std::uint8_t>& out);
+              std::vector<std::uint8_t>& out, bool is_sampled = true);
+  // The row of a span that is not stored, only summed: without ids (RowView::is_stored).
+  void AppendUnstored(const ring::RecordHeader& record, const platform::TickCalibration& clock,
+                      std::vector<std::uint8_t>& out);
+  // The texts are those of the record.
+  EndedSpan Look(const ring::RecordHeader& record, const platform::TickCalibration& clock) const;
   // The record of a span that is open.
   void AppendOpen(const ring::RecordHeader& record, const platform::TickCalibration& clock,
                   const TraceId& writer, std::vector<std::uint8_t>& out);
 
  private:
   ring::CallSiteNames NamesOf(std::uint16_t site) const;
+  std::string_view ServiceOr(std::string_view service) const {
+    return service.empty() ? std::string_view(default_service_) : service;
+  }
   std::uint8_t* Room(const ring::RecordHeader& record);
 
   std::string default_service_;

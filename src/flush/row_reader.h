@@ -16,6 +16,7 @@ namespace spanring::flush {
 
 // A row of trace_spans. Times are microseconds since 1970; a text that is NULL is empty.
 struct RowView {
+  bool is_stored = true;  // False: it has no ids, and is there for the sums alone.
   std::int64_t started_us = 0;
   std::int64_t ended_us = 0;
   std::int64_t duration_ns = 0;  // -1: not known.

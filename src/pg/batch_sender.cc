@@ -38,6 +38,7 @@ Deadline BatchSender::InTime() const {
 BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
   if (in_doubt_sequence_ != batch.sequence) refused_in_doubt_ = 0;
   in_doubt_sequence_ = batch.sequence;
+  Sort(batch);
   Result result;
   std::uint64_t refused = 0;
   result.failure = SendWhole(batch);
@@ -46,8 +47,9 @@ BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
   }
   if (result.failure.kind == FailureKind::kAlreadyThere) refused = refused_in_doubt_;
   if (result.settled()) {
-    result.persisted = batch.rows - refused;
+    result.persisted = row_count_ - refused;
     result.rejected = refused;
+    result.sampled_out = sampled_out_;
   }
   return result;
 }
@@ -76,9 +78,36 @@ Failure BatchSender::Introduce(const std::string& service, std::uint64_t pid,
   return failure;
 }
 
-std::string BatchSender::LedgerRow(const flush::Batch& batch) const {
+void BatchSender::Sort(const flush::Batch& batch) {
+  sequence_ = batch.sequence;
+  rows_ = Bytes(batch.data);
+  row_count_ = batch.rows;
+  summary_.Clear();
+  sampled_out_ = summary_.Add(rows_);
+  if (sampled_out_ == 0) return;
+  copy_.clear();
+  std::string_view rest = rows_;
+  flush::RowView row;
+  for (std::string_view from = rest; flush::ReadRow(&rest, &row); from = rest) {
+    if (row.is_stored) copy_.insert(copy_.end(), from.begin(), rest.begin());
+  }
+  rows_ = Bytes(copy_);
+  row_count_ -= sampled_out_;
+}
+
+std::string BatchSender::LedgerRow() const {
   return absl::StrCat("INSERT INTO trace_batches (writer_id, sequence, spans, is_summed) VALUES ('",
-                      writer_, "', ", batch.sequence, ", ", batch.rows, ", true)");
+                      writer_, "', ", sequence_, ", ", row_count_, ", true)");
+}
+
+// Last in the transaction: these rows are locked until the commit, and other connections want them
+// too.
+std::string BatchSender::SumsStatement(std::uint64_t refused) const {
+  std::string sql = summary_.Statements() + counts_(row_count_ - refused, refused);
+  if (sampled_out_ > 0) {
+    absl::StrAppend(&sql, "; SELECT trace_writer_sampled_out('", writer_, "', ", sampled_out_, ")");
+  }
+  return sql;
 }
 
 // All that is spliced in are numbers and ids of our own.
@@ -94,23 +123,19 @@ std::string BatchSender::CloseStatement(const flush::Batch& batch) const {
                       "}')");
 }
 
-// The sums and the counts last: their rows are locked until the commit, and other connections want
-// them too.
 Failure BatchSender::SendWhole(const flush::Batch& batch) {
-  summary_.Clear();
-  summary_.Add(Bytes(batch.data));
-  std::string sql = absl::StrCat(Limits(), LedgerRow(batch), "; ");
+  std::string sql = absl::StrCat(Limits(), LedgerRow(), "; ");
   std::vector<std::string_view> rows;
-  if (batch.rows > 0) {
+  if (row_count_ > 0) {
     absl::StrAppend(&sql, CopySpans(), "; ");
-    rows.push_back(Bytes(batch.data));
+    rows.push_back(rows_);
   }
   if (batch.open_rows > 0) {
     absl::StrAppend(&sql, CopyOpenSpans(), "; ");
     rows.push_back(Bytes(batch.open_data));
   }
   if (!batch.closed.empty()) absl::StrAppend(&sql, CloseStatement(batch), "; ");
-  absl::StrAppend(&sql, summary_.Statements(), counts_(batch.rows, 0));
+  absl::StrAppend(&sql, SumsStatement(0));
   return session_->Send(sql, rows, InTime());
 }
 
@@ -118,13 +143,13 @@ Failure BatchSender::SendWhole(const flush::Batch& batch) {
 // transaction that the ledger guards. When no row at all is taken it is not the rows' fault.
 Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refused) {
   summary_.Clear();
+  if (sampled_out_ > 0) summary_.AddUnstored(Bytes(batch.data));
   // The empty COPY holds the table as it is until the end: a column that somebody changes amid the
   // pieces would make good rows look bad.
-  Failure failure =
-      Continue(absl::StrCat("BEGIN; ", Limits(), LedgerRow(batch), "; ", CopySpans()));
-  if (failure.ok() && batch.rows > 0) {
-    failure = SendPiece(Bytes(batch.data), batch.rows, refused);
-    if (failure.ok() && *refused == batch.rows) {
+  Failure failure = Continue(absl::StrCat("BEGIN; ", Limits(), LedgerRow(), "; ", CopySpans()));
+  if (failure.ok() && row_count_ > 0) {
+    failure = SendPiece(rows_, row_count_, refused);
+    if (failure.ok() && *refused == row_count_) {
       failure = {FailureKind::kBadRow, "the server refused every row of a batch", ""};
     }
   }
@@ -140,8 +165,7 @@ Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refu
   if (failure.ok() && !batch.closed.empty()) failure = Continue(CloseStatement(batch));
   if (failure.ok()) {
     refused_in_doubt_ = *refused;
-    failure =
-        Continue(summary_.Statements() + counts_(batch.rows - *refused, *refused) + "; COMMIT");
+    failure = Continue(SumsStatement(*refused) + "; COMMIT");
   }
   if (!failure.ok() && session_->connected()) {
     if (const Failure undone = Continue("ROLLBACK"); !undone.ok()) session_->Close();

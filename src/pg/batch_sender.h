@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "flush/journal.h"
 #include "pg/batch_summary.h"
@@ -41,6 +42,7 @@ class BatchSender {
     Failure failure;  // None, or kAlreadyThere: it is settled.
     std::uint64_t persisted = 0;
     std::uint64_t rejected = 0;
+    std::uint64_t sampled_out = 0;
     bool settled() const { return failure.ok() || failure.kind == FailureKind::kAlreadyThere; }
   };
   Result Send(const flush::Batch& batch);
@@ -57,12 +59,15 @@ class BatchSender {
   Deadline InTime() const;
 
  private:
+  // Sums the batch, and takes out of it what is only summed.
+  void Sort(const flush::Batch& batch);
+  std::string SumsStatement(std::uint64_t refused) const;
   Failure SendWhole(const flush::Batch& batch);
   Failure SendInPieces(const flush::Batch& batch, std::uint64_t* refused);
   Failure SendPiece(std::string_view rows, std::uint32_t count, std::uint64_t* refused);
   Failure Continue(const std::string& sql) { return session_->Send(sql, {}, InTime()); }
   std::string Limits() const;
-  std::string LedgerRow(const flush::Batch& batch) const;
+  std::string LedgerRow() const;
   std::string CloseStatement(const flush::Batch& batch) const;
 
   Session* const session_;
@@ -72,7 +77,13 @@ class BatchSender {
   const std::function<void(const Failure&)> report_;
   const std::string role_;  // Whose rights each transaction has; "": the login's.
 
+  // Of the batch in hand.
   BatchSummary summary_;
+  std::uint64_t sequence_ = 0;
+  std::string_view rows_;  // Those to be stored: the batch's own, or a copy without the others.
+  std::uint32_t row_count_ = 0;
+  std::uint32_t sampled_out_ = 0;
+  std::vector<std::uint8_t> copy_;
 
   // Of a batch whose commit had no answer: how many of its rows were refused, if it took place.
   std::uint64_t in_doubt_sequence_ = 0;

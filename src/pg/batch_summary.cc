@@ -91,12 +91,24 @@ void BatchSummary::Clear() {
   executions_.clear();
 }
 
-void BatchSummary::Add(std::string_view rows) {
+std::uint32_t BatchSummary::Add(std::string_view rows) {
+  std::uint32_t unstored = 0;
   flush::RowView row;
   while (flush::ReadRow(&rows, &row)) {
     row.status = WordOfOurOwn(row.status);
     AddToRollup(row);
+    if (!row.is_stored) ++unstored;
     if (row.execution_id.has_value()) AddToExecution(row, *row.execution_id);
+  }
+  return unstored;
+}
+
+void BatchSummary::AddUnstored(std::string_view rows) {
+  flush::RowView row;
+  while (flush::ReadRow(&rows, &row)) {
+    if (row.is_stored) continue;
+    row.status = WordOfOurOwn(row.status);
+    AddToRollup(row);
   }
 }
 

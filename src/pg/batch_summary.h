@@ -21,8 +21,10 @@ namespace spanring::pg {
 class BatchSummary {
  public:
   void Clear();
-  // `rows`: in PostgreSQL's binary COPY format.
-  void Add(std::string_view rows);
+  // `rows`: in PostgreSQL's binary COPY format. Returns how many of them are not to be stored.
+  std::uint32_t Add(std::string_view rows);
+  // Only those that are not to be stored.
+  void AddUnstored(std::string_view rows);
   // Calls of trace_add_rollups and trace_add_executions, or "". All that is spliced in are numbers,
   // ids, words of our own and base64.
   std::string Statements() const;

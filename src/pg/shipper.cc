@@ -262,7 +262,7 @@ void Shipper::Ship() {
   last_use_ = Clock::now();
   if (result.settled()) {
     if (result.failure.ok()) CountsStored();
-    return Settle(result.persisted, result.rejected);
+    return Settle(result);
   }
   if (result.failure.kind == FailureKind::kStopped) return;
   Report(result.failure);
@@ -322,12 +322,15 @@ std::string Shipper::CountsStatement(std::uint64_t persisted_now, std::uint64_t 
                       stopped ? "true" : "false", ")");
 }
 
-void Shipper::Settle(std::uint64_t persisted, std::uint64_t rejected) {
+void Shipper::Settle(const BatchSender::Result& result) {
   const std::lock_guard lock(mutex_);
   // Counted by who gave up, or sent once more by the next journal; the batch goes with us.
   if (given_up_) return;
-  parts_.counters->CountPersisted(persisted);
-  if (rejected > 0) parts_.counters->CountDropped(DropReason::kRejected, rejected);
+  parts_.counters->CountPersisted(result.persisted);
+  parts_.counters->CountSampledOut(result.sampled_out);
+  if (result.rejected > 0) {
+    parts_.counters->CountDropped(DropReason::kRejected, result.rejected);
+  }
   // Before Done, which lets a Flush return.
   parts_.delivery->Succeeded();
   parts_.journal->Done(std::exchange(batch_, nullptr));

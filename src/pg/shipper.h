@@ -94,7 +94,7 @@ class Shipper {
   std::string CountsStatement(std::uint64_t persisted_now, std::uint64_t rejected_now,
                               bool stopped);
   void GiveUpBatch();
-  void Settle(std::uint64_t persisted, std::uint64_t rejected);
+  void Settle(const BatchSender::Result& result);
   void Report(const Failure& failure);
   void BackOff();
   void WaitFor(std::chrono::milliseconds pause);

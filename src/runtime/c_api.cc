@@ -167,7 +167,8 @@ void spanring_get_stats(spanring_stats* stats) {
                            .dropped = now.dropped,
                            .misuses = now.misuses,
                            .dropped_attributes = now.dropped_attributes,
-                           .persist_failures = now.persist_failures};
+                           .persist_failures = now.persist_failures,
+                           .sampled_out = now.sampled_out};
   std::memcpy(stats, &filled, std::min(stats->size, sizeof(filled)));
 }
 
@@ -184,7 +185,8 @@ spanring_span* spanring_span_start_child(const spanring_context* parent, const c
   if (internal::IsOff()) return nullptr;
   const SpanContext context = FromC(parent);
   return Handle(internal::StartSpan(context.trace_id, context.span_id, Text(service, service_size),
-                                    Text(operation, operation_size)));
+                                    Text(operation, operation_size),
+                                    internal::SamplingOf(context)));
 }
 
 void spanring_span_set_text(spanring_span* span, const char* key, size_t key_size, const char* text,

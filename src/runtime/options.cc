@@ -33,6 +33,7 @@ constexpr Setting kSettings[] = {
     {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, kMiB, kMiB* kMiB},
     {"SPANRING_SHIPPERS", &Options::shippers, 1, 8},
     {"SPANRING_OPEN_SPAN_MS", &Options::open_span_ms, 0, 86'400'000},
+    {"SPANRING_SLOW_SPAN_MS", &Options::slow_span_ms, 1, 86'400'000},
     {"SPANRING_CONNECT_TIMEOUT_MS", &Options::connect_timeout_ms, 100, 600'000},
     {"SPANRING_BATCH_TIMEOUT_MS", &Options::batch_timeout_ms, 100, 3'600'000},
     {"SPANRING_RETRY_MAX_MS", &Options::retry_max_ms, 10, 600'000},
@@ -41,8 +42,9 @@ constexpr Setting kSettings[] = {
 };
 
 constexpr std::string_view kOtherSettings[] = {
-    "ENABLE_DB_TRACING", "DATABASE_URL",         "OTEL_SERVICE_NAME",    "SPANRING_RING_DIR",
-    "SPANRING_LOG",      "SPANRING_JOURNAL_DIR", "SPANRING_JOURNAL_FULL"};
+    "ENABLE_DB_TRACING",       "DATABASE_URL",          "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG", "SPANRING_SAMPLE_RATIO", "SPANRING_RING_DIR", "SPANRING_LOG",
+    "SPANRING_JOURNAL_DIR",    "SPANRING_JOURNAL_FULL"};
 
 std::optional<bool> ParseSwitch(std::string_view text) {
   const std::string word = absl::AsciiStrToLower({text.data(), text.size()});
@@ -69,6 +71,53 @@ void ReadNumber(const Setting& setting, const runtime::Lookup& value_of, Options
     base::LogError(absl::StrCat(setting.name, "=", text, " is not a number from ", setting.least,
                                 " to ", setting.most, "; ", options.*setting.field, " is used"));
   }
+}
+
+std::optional<double> ParseRatio(std::string_view text) {
+  double ratio = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ratio);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  // Also false for NaN.
+  return ratio >= 0 && ratio <= 1 ? std::optional(ratio) : std::nullopt;
+}
+
+void ReadRatio(const char* name, const std::string& text, Options& options) {
+  const auto ratio = ParseRatio(text);
+  if (ratio) {
+    options.sample_ratio = *ratio;
+  } else if (options.enabled) {
+    base::LogError(absl::StrCat(name, "=", text, " is not a number from 0 to 1; ",
+                                options.sample_ratio, " is used"));
+  }
+}
+
+// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration
+void ReadSampling(const runtime::Lookup& value_of, Options& options) {
+  constexpr const char* kSampler = "OTEL_TRACES_SAMPLER";
+  constexpr const char* kSamplerArgument = "OTEL_TRACES_SAMPLER_ARG";
+  constexpr const char* kRatio = "SPANRING_SAMPLE_RATIO";
+  constexpr std::string_view kByParent = "parentbased_";
+  const std::string sampler = value_of(kSampler);
+  std::string_view rule = sampler;
+  if (!rule.empty()) {
+    options.sample_by_parent = rule.starts_with(kByParent);
+    if (options.sample_by_parent) rule.remove_prefix(kByParent.size());
+    if (rule == "always_off") {
+      options.sample_ratio = 0;
+    } else if (rule == "traceidratio") {
+      if (const std::string text = value_of(kSamplerArgument); !text.empty()) {
+        ReadRatio(kSamplerArgument, text, options);
+      }
+    } else if (rule != "always_on") {
+      options.sample_by_parent = true;
+      if (options.enabled) {
+        base::LogError(absl::StrCat(kSampler, "=", sampler,
+                                    " is none of always_on, always_off, traceidratio, alone or "
+                                    "behind parentbased_; parentbased_always_on is used"));
+      }
+    }
+  }
+  if (const std::string text = value_of(kRatio); !text.empty()) ReadRatio(kRatio, text, options);
 }
 
 void ReadLog(const runtime::Lookup& value_of, Options& options) {
@@ -108,6 +157,7 @@ Options ReadOptions(const Lookup& value_of) {
     options.service_name = std::move(service);
   }
   for (const Setting& setting : kSettings) ReadNumber(setting, value_of, options);
+  ReadSampling(value_of, options);
   options.ring_dir = value_of("SPANRING_RING_DIR");
   options.journal_dir = value_of("SPANRING_JOURNAL_DIR");
   const std::string full = absl::AsciiStrToLower(value_of("SPANRING_JOURNAL_FULL"));
@@ -131,6 +181,7 @@ Options Clamp(Options options) {
     std::uint64_t& value = options.*setting.field;
     value = std::clamp(value, setting.least, setting.most);
   }
+  options.sample_ratio = options.sample_ratio >= 0 ? std::min(options.sample_ratio, 1.0) : 0;
   options.service_name = base::Truncate(base::Sanitized(options.service_name), ring::kMaxNameBytes);
   return options;
 }

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "ring/sampling.h"
 #include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
@@ -66,6 +67,7 @@ Runtime::Way::Way(const Options& options, Runtime* runtime)
            .flush_interval_ms = options.flush_interval_ms,
            .service_name = options.service_name,
            .open_span_ms = options.open_span_ms,
+           .slow_span_ms = options.slow_span_ms,
            .writer = runtime->writer_id_,
            .control = runtime->control_},
           runtime->registry_, &journal, &runtime->counters_,
@@ -314,6 +316,9 @@ absl::Status Runtime::Start(const Options& options) {
   }
   base::ConfigureLog(options);
   if (absl::Status status = GoTo(pg::TargetOf(options.database_url)); !status.ok()) return status;
+  // relaxed: as said at g_sampling_rule.
+  ring::g_sampling_rule.store(ring::SamplingRule(options.sample_ratio, options.sample_by_parent),
+                              std::memory_order_relaxed);
   try {
     auto way = std::make_shared<Way>(options, this);
     StartThread("spanring-drain", [way] { way->drainer.Run(); });

@@ -100,6 +100,7 @@ Stats RunningTracer::Counted() const {
   Stats stats = tracer_.GetStats();
   stats.started -= before_.started;
   stats.persisted -= before_.persisted;
+  stats.sampled_out -= before_.sampled_out;
   stats.journalled -= before_.journalled;
   stats.open -= before_.open;
   stats.dropped -= before_.dropped;
@@ -215,7 +216,8 @@ dev::Finished RunProgram(const char* variable, const std::string& conninfo,
 }
 
 void ExpectIdentity(const Stats& stats) {
-  EXPECT_EQ(stats.started, stats.persisted + stats.journalled + stats.open + stats.dropped);
+  EXPECT_EQ(stats.started,
+            stats.persisted + stats.sampled_out + stats.journalled + stats.open + stats.dropped);
   std::uint64_t by_reason = 0;
   for (const std::uint64_t n : stats.dropped_by_reason) by_reason += n;
   EXPECT_EQ(stats.dropped, by_reason);
@@ -235,6 +237,7 @@ void ExpectDatabaseAgrees(PGconn* connection, const RunningTracer& tracer) {
   EXPECT_EQ(number("SELECT count(*) FROM trace_writers"), 1U);
   EXPECT_EQ(number("SELECT spans_started" + row), whole.started);
   EXPECT_EQ(number("SELECT spans_persisted" + row), stats.persisted);
+  EXPECT_EQ(number("SELECT spans_sampled_out" + row), stats.sampled_out);
   EXPECT_EQ(number("SELECT spans_dropped" + row), whole.dropped);
   const auto drops = nlohmann::json::parse(ValueOf(connection, "SELECT drops" + row));
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {

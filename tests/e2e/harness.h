@@ -88,7 +88,7 @@ dev::Finished RunProgram(const char* variable, const std::string& conninfo,
                          const std::vector<std::string>& arguments = {},
                          const std::vector<std::string>& environment = {});
 
-// started = persisted + journalled + open + dropped.
+// started = persisted + sampled_out + journalled + open + dropped.
 void ExpectIdentity(const Stats& stats);
 // trace_spans holds what was persisted, each span once, and this process's row in trace_writers
 // says the same as `tracer`.

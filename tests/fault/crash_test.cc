@@ -85,11 +85,12 @@ void ExpectNumbersAreThere(PGconn* connection, Shared shared) {
   }
 }
 
-// started = persisted + dropped, and that many rows, for every writer that was recovered.
+// started = persisted + sampled out + dropped, and that many rows, for every writer that was
+// recovered.
 void ExpectAccount(PGconn* connection) {
   EXPECT_EQ(ValueOf(connection,
                     "SELECT count(*) FROM trace_writers"
-                    " WHERE spans_started <> spans_persisted + spans_dropped"),
+                    " WHERE spans_started <> spans_persisted + spans_sampled_out + spans_dropped"),
             "0");
   EXPECT_EQ(NumberOf(connection, "SELECT count(*) FROM trace_spans"),
             NumberOf(connection, "SELECT coalesce(sum(spans_persisted), 0) FROM trace_writers"));
@@ -122,6 +123,45 @@ TEST(Crash, KilledAtAnyMomentLeavesEachSpanOnce) {
         NumberOf(database.connection(), "SELECT count(*) FROM trace_spans"));
   }
   std::printf("%d kills, %llu spans\n", rounds, static_cast<unsigned long long>(spans));
+}
+
+TEST(Crash, SpansThatAreOnlySummedAreSummedOnce) {
+  const std::uint32_t seed = Seed();
+  std::mt19937 random(seed);
+  const int rounds = static_cast<int>(8 * Scale()) + 2;
+  std::int64_t summed = 0;
+  for (int round = 0; round < rounds; ++round) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed, ", round ", round));
+    const TestDatabase database;
+    const WriterFolders folders;
+    Options options = folders.OptionsFor(database.conninfo());
+    options.sample_ratio = 0;
+    options.batch_rows = 1 + random() % 2000;
+    options.shippers = 1 + random() % 3;
+    TracedChild child(options, [&](Tracer& tracer, Shared shared, const Say& say) {
+      return RecordUntilKilled(tracer, shared, say, 20);
+    });
+    child.Await();
+    Sleep(static_cast<int>(200 + random() % 400));
+    child.Kill();
+    RecoverAll(options);
+    ExpectAccount(database.connection());
+    std::int64_t ended = 0;
+    for (int t = 0; t < kThreads; ++t) {
+      ended += static_cast<std::int64_t>(child.shared()[2 * t + 1]);
+    }
+    const std::int64_t sum =
+        NumberOf(database.connection(),
+                 "SELECT coalesce(sum(spans), 0)::bigint FROM trace_rollups WHERE hours = 1");
+    EXPECT_EQ(sum, NumberOf(database.connection(),
+                            "SELECT spans_persisted + spans_sampled_out FROM trace_writers"));
+    const std::int64_t dropped =
+        NumberOf(database.connection(), "SELECT spans_dropped FROM trace_writers");
+    EXPECT_GE(sum + dropped, ended);
+    EXPECT_LE(sum, ended + kThreads);
+    summed += NumberOf(database.connection(), "SELECT spans_sampled_out FROM trace_writers");
+  }
+  EXPECT_GT(summed, 0);
 }
 
 TEST(Crash, WithoutAServerJournalAndRingsWaitForOne) {

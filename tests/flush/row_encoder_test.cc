@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flush/row.h"
+#include "flush/row_reader.h"
 #include "ring/call_sites.h"
 #include "ring/record.h"
 
@@ -50,7 +51,14 @@ class Record {
     return Item(kind, key, {reinterpret_cast<const char*>(&number), sizeof(number)});
   }
 
-  Row Encode(std::string_view default_service = "default service") const {
+  Row Encode(std::string_view default_service = "default service", bool is_sampled = true) const {
+    return OnlyRow(With(default_service, [&](RowEncoder& encoder, const RecordHeader& record,
+                                             std::vector<std::uint8_t>& out) {
+      encoder.Append(record, Clock(), out, is_sampled);
+    }));
+  }
+  template <typename F>
+  std::vector<std::uint8_t> With(std::string_view default_service, F encode) const {
     std::vector<std::uint64_t> memory((sizeof(RecordHeader) + items_.size() + 7) / 8);
     RecordHeader header = header_;
     header.size = static_cast<std::uint32_t>(memory.size() * 8);
@@ -58,8 +66,8 @@ class Record {
     std::memcpy(memory.data() + sizeof(header) / 8, items_.data(), items_.size());
     std::vector<std::uint8_t> out;
     RowEncoder encoder{std::string(default_service)};
-    encoder.Append(*reinterpret_cast<const RecordHeader*>(memory.data()), Clock(), out);
-    return OnlyRow(out);
+    encode(encoder, *reinterpret_cast<const RecordHeader*>(memory.data()), out);
+    return out;
   }
   static const platform::TickCalibration& Clock() {
     static const platform::TickCalibration clock;
@@ -379,6 +387,48 @@ TEST(RowEncoder, AppendsBehindWhatIsThere) {
     EXPECT_EQ(row.fields[kSpanIdColumn]->back(), static_cast<char>(i));
   }
   EXPECT_TRUE(rest.empty());
+}
+
+TEST(RowEncoder, WhatIsStoredOfAnUnsampledTraceSaysSo) {
+  Record record;
+  EXPECT_EQ(record.Encode("service", /*is_sampled=*/false).Json(kMetadata),
+            R"({"spanring.sampled":false})");
+  record.Item(ItemKind::kString, "key", "value");
+  EXPECT_EQ(record.Encode("service", /*is_sampled=*/false).Json(kMetadata),
+            R"({"key":"value","spanring.sampled":false})");
+}
+
+TEST(RowEncoder, ARowThatIsNotStoredHasWhatTheSumsNeedAndNoIds) {
+  Record record;
+  record.Times(1'700'000'000'123'456'789, 1'700'000'002'123'456'790);
+  record.header().status = RecordStatus::kCompleted;
+  record.header().parent_id = 5;
+  record.header().flags |= ring::kHasExecutionId;
+  record.header().execution_id = 7;
+  record.Item(ItemKind::kOperation, "", "op").Item(ItemKind::kString, "key", "value");
+  const std::vector<std::uint8_t> out = record.With(
+      "service",
+      [](RowEncoder& encoder, const RecordHeader& header, std::vector<std::uint8_t>& rows) {
+        const EndedSpan span = encoder.Look(header, Record::Clock());
+        EXPECT_EQ(span.service, "service");
+        EXPECT_EQ(span.operation, "op");
+        EXPECT_EQ(span.duration_ns, 2'000'000'001);
+        encoder.AppendUnstored(header, Record::Clock(), rows);
+      });
+  std::string_view rows(reinterpret_cast<const char*>(out.data()), out.size());
+  EXPECT_EQ(RowLength(rows), rows.size());
+  RowView row;
+  ASSERT_TRUE(ReadRow(&rows, &row));
+  EXPECT_TRUE(rows.empty());
+  EXPECT_FALSE(row.is_stored);
+  EXPECT_EQ(row.started_us, 1'700'000'000'123'456);
+  EXPECT_EQ(row.duration_ns, 2'000'000'001);
+  EXPECT_EQ(row.service, "service");
+  EXPECT_EQ(row.operation, "op");
+  EXPECT_EQ(row.status, "completed");
+  EXPECT_TRUE(row.has_parent);
+  EXPECT_FALSE(row.execution_id.has_value());
+  EXPECT_TRUE(MaybeReported({reinterpret_cast<const char*>(out.data()), out.size()}).empty());
 }
 
 TEST(RowLength, IsZeroForARowCutAnywhere) {

@@ -31,6 +31,7 @@ constexpr NumberSetting kNumbers[] = {
     {"SPANRING_JOURNAL_BYTES", &Options::journal_bytes, 268'435'456, 1'048'576, 1'099'511'627'776},
     {"SPANRING_SHIPPERS", &Options::shippers, 2, 1, 8},
     {"SPANRING_OPEN_SPAN_MS", &Options::open_span_ms, 5'000, 0, 86'400'000},
+    {"SPANRING_SLOW_SPAN_MS", &Options::slow_span_ms, 120'000, 1, 86'400'000},
     {"SPANRING_CONNECT_TIMEOUT_MS", &Options::connect_timeout_ms, 10'000, 100, 600'000},
     {"SPANRING_BATCH_TIMEOUT_MS", &Options::batch_timeout_ms, 60'000, 100, 3'600'000},
     {"SPANRING_RETRY_MAX_MS", &Options::retry_max_ms, 10'000, 10, 600'000},
@@ -42,7 +43,8 @@ class Environment : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name :
-         {"ENABLE_DB_TRACING", "DATABASE_URL", "OTEL_SERVICE_NAME", "SPANRING_LOG"}) {
+         {"ENABLE_DB_TRACING", "DATABASE_URL", "OTEL_SERVICE_NAME", "SPANRING_LOG",
+          "SPANRING_SAMPLE_RATIO", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}) {
       unsetenv(name);
     }
     for (const NumberSetting& setting : kNumbers) unsetenv(setting.name);
@@ -100,6 +102,67 @@ TEST_F(Environment, Texts) {
   Set("DATABASE_URL", "postgresql://host/db");
   EXPECT_EQ(Read().service_name, "runner");
   EXPECT_EQ(Read().database_url, "postgresql://host/db");
+}
+
+TEST_F(Environment, TheSampleRatio) {
+  Set("ENABLE_DB_TRACING", "true");
+  EXPECT_EQ(Read().sample_ratio, 1);
+  EXPECT_TRUE(Read().sample_by_parent);
+  for (const auto& [text, ratio] :
+       {std::pair{"0", 0.0}, {"1", 1.0}, {"0.25", 0.25}, {"1e-3", 0.001}, {"", 1.0}}) {
+    Set("SPANRING_SAMPLE_RATIO", text);
+    EXPECT_EQ(Read().sample_ratio, ratio) << text;
+  }
+  for (const char* wrong : {"1.01", "-0.1", "nan", "inf", "x", "0.5x", " 1", "10%", "1e999"}) {
+    Set("SPANRING_SAMPLE_RATIO", wrong);
+    std::string warnings;
+    EXPECT_EQ(Read(&warnings).sample_ratio, 1) << wrong;
+    EXPECT_NE(warnings.find(std::string("SPANRING_SAMPLE_RATIO=") + wrong + " is not a number"),
+              std::string::npos)
+        << warnings;
+  }
+}
+
+TEST_F(Environment, TheSamplersOfOpenTelemetry) {
+  Set("ENABLE_DB_TRACING", "true");
+  Set("OTEL_TRACES_SAMPLER_ARG", "0.25");
+  struct {
+    const char* name;
+    double ratio;
+    bool by_parent;
+  } const kSamplers[] = {{"", 1, true},
+                         {"always_on", 1, false},
+                         {"always_off", 0, false},
+                         {"traceidratio", 0.25, false},
+                         {"parentbased_always_on", 1, true},
+                         {"parentbased_always_off", 0, true},
+                         {"parentbased_traceidratio", 0.25, true}};
+  for (const auto& sampler : kSamplers) {
+    Set("OTEL_TRACES_SAMPLER", sampler.name);
+    EXPECT_EQ(Read().sample_ratio, sampler.ratio) << sampler.name;
+    EXPECT_EQ(Read().sample_by_parent, sampler.by_parent) << sampler.name;
+  }
+  // Its argument is 1 where none is given; our own name goes first.
+  unsetenv("OTEL_TRACES_SAMPLER_ARG");
+  EXPECT_EQ(Read().sample_ratio, 1);
+  Set("SPANRING_SAMPLE_RATIO", "0.5");
+  EXPECT_EQ(Read().sample_ratio, 0.5);
+  unsetenv("SPANRING_SAMPLE_RATIO");
+  for (const char* wrong : {"jaeger_remote", "parentbased_", "parentbased_x", "ALWAYS_ON"}) {
+    Set("OTEL_TRACES_SAMPLER", wrong);
+    std::string warnings;
+    const Options options = Read(&warnings);
+    EXPECT_EQ(options.sample_ratio, 1) << wrong;
+    EXPECT_TRUE(options.sample_by_parent) << wrong;
+    EXPECT_NE(warnings.find("parentbased_always_on is used"), std::string::npos) << warnings;
+  }
+  Set("OTEL_TRACES_SAMPLER", "traceidratio");
+  Set("OTEL_TRACES_SAMPLER_ARG", "25%");
+  std::string warnings;
+  EXPECT_EQ(Read(&warnings).sample_ratio, 1);
+  EXPECT_NE(warnings.find("OTEL_TRACES_SAMPLER_ARG=25% is not a number from 0 to 1"),
+            std::string::npos)
+      << warnings;
 }
 
 TEST_F(Environment, EveryNumberHasItsDefaultAndItsRange) {

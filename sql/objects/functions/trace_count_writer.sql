@@ -19,6 +19,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     v_started    bigint;
+    v_sampled    bigint;
     v_persisted  bigint;
     v_drops      jsonb;
     v_dropped    bigint;
@@ -33,8 +34,8 @@ BEGIN
     SELECT
         greatest(writers.spans_started, p_started),
         writers.spans_persisted + greatest(p_persisted, 0::bigint),
-        writers.drops, writers.spans_dropped, writers.counted_at
-    INTO v_started, v_persisted, v_drops, v_dropped, v_counted_at
+        writers.spans_sampled_out, writers.drops, writers.spans_dropped, writers.counted_at
+    INTO v_started, v_persisted, v_sampled, v_drops, v_dropped, v_counted_at
     FROM trace_writers AS writers
     WHERE writers.writer_id = p_writer_id
     FOR UPDATE;
@@ -61,7 +62,7 @@ BEGIN
     END IF;
 
     -- What a killed process started, and what is neither here nor known to be dropped.
-    v_lost := v_started - v_persisted - v_dropped;
+    v_lost := v_started - v_persisted - v_sampled - v_dropped;
     IF p_recovered AND p_started IS NOT NULL AND v_lost > 0 THEN
         v_drops := v_drops || pg_catalog.jsonb_build_object(
             'crash'::text,

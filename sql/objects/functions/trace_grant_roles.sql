@@ -39,7 +39,7 @@ BEGIN
         FOREACH v_object IN ARRAY ARRAY[
             'trace_add_executions', 'trace_add_rollups', 'trace_close_spans', 'trace_ensure_days',
             'trace_ensure_partitions', 'trace_maintain', 'trace_writer_counted',
-            'trace_writer_recovered', 'trace_writer_started'
+            'trace_writer_recovered', 'trace_writer_sampled_out', 'trace_writer_started'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_writer', v_object);
         END LOOP;

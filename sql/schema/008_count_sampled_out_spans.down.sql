@@ -1,0 +1,1 @@
+ALTER TABLE trace_writers DROP COLUMN spans_sampled_out;
