@@ -185,6 +185,43 @@ TEST_F(DroppedSpans, AreNoCauseWhereNothingIsWrong) {
               HasSubstr("the parent of router.route (span 0000000000000001) is missing"));
 }
 
+class NotSampled : public RootCauseTypes {
+ protected:
+  static void Mark(int execution) {
+    Database().Run(
+        absl::StrCat("UPDATE trace_spans SET metadata = '{\"spanring.sampled\": false}'"
+                     " WHERE execution_id = ",
+                     execution, " AND span_id = '00000000-0000-0000-0000-000000000001'"));
+  }
+};
+
+TEST_F(NotSampled, IsSaidBehindAllElse) {
+  Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "ECONNREFUSED"}});
+  Mark(1);
+  EXPECT_EQ(Confidences(1), "CONNECTION_FAILURE 0.95, TRACE_NOT_SAMPLED 0.20");
+  EXPECT_THAT(Causes(1).at(1).evidence, HasSubstr("its trace is not sampled"));
+  EXPECT_THAT(Database().Value("SELECT anomaly_reason FROM diagnose_execution_trace(1)"),
+              HasSubstr("; not sampled: only spans that failed or took long"));
+  // Where nothing is wrong it explains a parent that is missing, and else nothing.
+  Write(2, {{1, 9, "runner", "execute", 0, 10}});
+  Mark(2);
+  EXPECT_EQ(Confidences(2), "TRACE_NOT_SAMPLED 0.01");
+  Write(3, {{1, 0, "runner", "execute", 0, 10}});
+  Mark(3);
+  EXPECT_THAT(Causes(3), IsEmpty());
+}
+
+TEST_F(NotSampled, AGapMayBeASpanThatIsNotStored) {
+  const std::vector<Span> spans = {{1, 0, "runner", "execute", 0, 100, "failed"},
+                                   {2, 1, "router", "route", 90, 100, "failed"}};
+  Write(1, spans);
+  EXPECT_EQ(RootCause(1), "NETWORK_TIMEOUT");
+  Write(2, spans);
+  Mark(2);
+  EXPECT_THAT(Confidences(2), HasSubstr("NETWORK_TIMEOUT 0.40"));
+  EXPECT_THAT(Causes(2).at(0).evidence, HasSubstr("so that one may that is not stored"));
+}
+
 TEST_F(RootCauseTypes, OneTraceIsAskedByItsId) {
   Write(1, {{1, 0, "runner", "execute", 0, 10, "failed", "", "", true},
             {2, 1, "store", "get", 0, 8, "failed", "ECONNREFUSED", "", true}});

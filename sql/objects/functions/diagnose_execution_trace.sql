@@ -6,6 +6,7 @@
 --   failed    status failed or timeout
 --   unended   status started: no end was ever seen
 --   dropped   the writers of its spans lost others while it ran; said once, at the first row
+--   partial   its trace is not sampled; said once, at the first row
 --
 -- Beside these stands a rule that an uneven or a very even history does not mislead. An outlier is
 -- longer than 95 of 100 spans of other executions, than 1.5 times their median, and than 3.5 spreads
@@ -122,7 +123,10 @@ BEGIN
                 / greatest((ln(baselines.p90_ns) - ln(baselines.p50_ns)) / 1.2816, 0.02)
             END AS effect,
             dropped.spans AS spans_dropped,
-            dropped.by_reason AS dropped_by_reason
+            dropped.by_reason AS dropped_by_reason,
+            tree.row_order = 1 AND EXISTS (
+                SELECT FROM tree WHERE metadata ->> 'spanring.sampled' = 'false'
+            ) AS is_partial
         FROM tree
         LEFT JOIN tree AS above ON above.row_order = tree.parent_row
         LEFT JOIN gaps_after AS after ON after.row_order = tree.row_order
@@ -174,6 +178,11 @@ BEGIN
                             CASE spans_dropped
                                 WHEN 1 THEN '1 span was' ELSE spans_dropped || ' spans were' END,
                             dropped_by_reason)
+                END,
+                CASE
+                    WHEN is_partial THEN
+                        'not sampled: only spans that failed or took long, and those around them, are '
+                        'stored of its trace'
                 END
             ) AS reason,
             coalesce(

@@ -46,6 +46,9 @@ BEGIN
         WHEN p_type = 'SPANS_DROPPED' THEN
             'see where spans are lost (spanring health), give the writers more room there, '
             'then look at the next execution that fails so'
+        WHEN p_type = 'TRACE_NOT_SAMPLED' THEN
+            'raise SPANRING_SAMPLE_RATIO where traces begin, then look at the next execution that '
+            'fails so'
         WHEN p_service IS NULL THEN
             'check the id, and that its program traces (ENABLE_DB_TRACING) and its spans '
             'arrive: spanring doctor'

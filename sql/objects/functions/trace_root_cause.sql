@@ -48,7 +48,8 @@ BEGIN
     total AS MATERIALIZED (
         SELECT
             coalesce(max(offset_ns + duration_ns), 0) AS ns,
-            min(started_at) AS started_at
+            min(started_at) AS started_at,
+            coalesce(bool_or(metadata ->> 'spanring.sampled' = 'false'), false) AS is_partial
         FROM tree
         HAVING count(*) > 0
     ),
@@ -456,8 +457,10 @@ BEGIN
                 CASE kind WHEN 'tail' THEN 'end' ELSE 'start' END,
                 trace_label(to_service, to_operation, to_span_id)
             ) || CASE WHEN parent_row IS NULL
-                THEN '; both have no parent, so that nobody is known to have waited' ELSE '' END,
-            CASE WHEN parent_row IS NULL THEN 0.40
+                THEN '; both have no parent, so that nobody is known to have waited' ELSE '' END
+            || CASE WHEN total.is_partial
+                THEN '; its trace is not sampled, so that one may that is not stored' ELSE '' END,
+            CASE WHEN parent_row IS NULL OR total.is_partial THEN 0.40
                 ELSE 0.75 + 0.20 * least(gap_ns / greatest(total.ns, 1)::numeric, 1) END
             -- An error that was seen explains more than a silence beside it.
             - CASE WHEN EXISTS (
@@ -590,7 +593,8 @@ BEGIN
             0.00, ARRAY[]::uuid[], 0, 0, 0, NULL, NULL
         WHERE NOT EXISTS (SELECT FROM tree)
     ),
-    -- That spans were lost explains what is missing, never why something failed: behind all else.
+    -- That spans were lost, or left out, explains what is missing, never why something failed: behind
+    -- all else.
     answers AS (
         SELECT * FROM candidates
         UNION ALL
@@ -608,6 +612,16 @@ BEGIN
         LEFT JOIN (SELECT * FROM tree WHERE is_orphan ORDER BY row_order LIMIT 1) AS orphan
             ON true
         WHERE EXISTS (SELECT FROM candidates) OR orphan.span_id IS NOT NULL
+        UNION ALL
+        SELECT
+            'TRACE_NOT_SAMPLED', NULL, NULL,
+            'its trace is not sampled: of its spans those are stored that failed or took long, and '
+            'those around them; the cause may be among the others',
+            least(0.20, greatest((SELECT min(confidence) FROM candidates) - 0.01, 0.01)),
+            ARRAY[]::uuid[], -2, 0, 0, NULL, NULL
+        FROM total
+        WHERE is_partial AND (EXISTS (SELECT FROM candidates)
+            OR EXISTS (SELECT FROM tree WHERE is_orphan))
     )
     SELECT
         type,

@@ -21,7 +21,8 @@ SELECT
     ) AS last_span_at,
     open_spans.open_spans,
     sizes.total_bytes,
-    writers.writers_seen
+    writers.writers_seen,
+    writers.spans_sampled_out
 FROM (
     SELECT
         coalesce(sum(spans), 0)::bigint AS total_spans,
@@ -52,6 +53,7 @@ CROSS JOIN (
 CROSS JOIN (
     SELECT
         coalesce(sum(spans_dropped), 0)::bigint AS spans_dropped,
+        coalesce(sum(spans_sampled_out), 0)::bigint AS spans_sampled_out,
         count(*) AS writers_seen,
         count(*) FILTER (
             WHERE stopped_at IS NULL AND recovered_at IS NULL
@@ -72,5 +74,5 @@ CROSS JOIN (
 COMMENT ON VIEW trace_spans_health IS
     'One row: spans in all, lately (in hours that began less than 25 and 2 hours ago) and by '
     'outcome, traces by their roots, sizes over all partitions, what writers had to drop and why, '
-    'how many writers were seen in the last hour, and how many spans are reported as open. Rows by '
-    'other writers count after trace_maintain().';
+    'how many writers were seen in the last hour, and how many spans are reported as open. Spans that '
+    'were sampled out are among those in all. Rows by other writers count after trace_maintain().';
