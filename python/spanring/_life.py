@@ -114,5 +114,6 @@ def shutdown(timeout: float = 5.0) -> bool:
 
 
 def stats() -> dict[str, int]:
-    """What became of this process's spans: started = persisted + journalled + open + dropped."""
+    """What became of this process's spans: started = persisted + sampled_out + journalled + open +
+    dropped."""
     return _native.stats()

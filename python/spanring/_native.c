@@ -812,10 +812,11 @@ static PyObject* GetStats(PyObject* module, PyObject* unused) {
   (void)unused;
   spanring_stats stats = {.size = sizeof(stats)};
   spanring_get_stats(&stats);
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "started", stats.started, "persisted",
-                       stats.persisted, "journalled", stats.journalled, "open", stats.open,
-                       "dropped", stats.dropped, "misuses", stats.misuses, "dropped_attributes",
-                       stats.dropped_attributes, "persist_failures", stats.persist_failures);
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "started", stats.started,
+                       "persisted", stats.persisted, "sampled_out", stats.sampled_out, "journalled",
+                       stats.journalled, "open", stats.open, "dropped", stats.dropped, "misuses",
+                       stats.misuses, "dropped_attributes", stats.dropped_attributes,
+                       "persist_failures", stats.persist_failures);
 }
 
 // Types and functions are the process's, and would outlive the interpreter that made them.

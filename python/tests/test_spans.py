@@ -321,6 +321,37 @@ def test_context_travels_by_headers_and_environment(database: Database) -> None:
     assert len({spans[name]["trace_id"] for name in ("parent", "child", "server", "client")}) == 1
 
 
+def test_a_traces_sampling_goes_with_it(database: Database) -> None:
+    database.trace(
+        """
+        import subprocess, sys, spanring
+        flags = {}
+        for name in ("00", "01"):
+            parent = spanring.extract({"traceparent": f"00-{name * 16}-00f067aa0ba902b7-{name}".replace("00" * 16, "ab" * 16)})
+            with spanring.span(f"server {name}", parent=parent):
+                with spanring.span(f"client {name}"):
+                    flags[name] = spanring.inject({})["traceparent"][-2:]
+                    child = f"import spanring\\nwith spanring.use_context(spanring.extract_environment()), spanring.span('child {name}'): pass"
+                    subprocess.run([sys.executable, "-c", child], env=spanring.environment(), check=True)
+        assert flags == {"00": "00", "01": "01"}, flags
+        with spanring.span("root") as root:
+            assert not root.context.sampled
+        try:
+            with spanring.span("fails"):
+                raise ValueError
+        except ValueError:
+            pass
+        assert spanring.flush()
+        stats = spanring.stats()
+        assert stats["sampled_out"] == 3 and stats["persisted"] == 3, stats
+        """,
+        SPANRING_SAMPLE_RATIO="0",
+    )
+    assert set(database.spans()) == {"server 01", "client 01", "child 01", "fails"}
+    assert database.run("SELECT sum(spans) FROM trace_rollups WHERE hours = 1") == "8"
+    assert database.spans()["fails"]["metadata"] == {"spanring.sampled": False}
+
+
 def test_a_fork_has_spans_of_its_own(database: Database) -> None:
     database.trace(
         """

@@ -14,7 +14,7 @@ namespace {
 
 constexpr char kWriters[] =
     "SELECT service, host, pid, spans_started, spans_persisted, spans_dropped, drops, "
-    "date_trunc('second', now() - last_seen_at) AS last_seen_ago, "
+    "spans_sampled_out, date_trunc('second', now() - last_seen_at) AS last_seen_ago, "
     "CASE WHEN stopped_at IS NOT NULL THEN 'stopped' "
     "WHEN recovered_at IS NOT NULL THEN 'killed, recovered' ELSE '' END AS ending "
     "FROM trace_writers ORDER BY last_seen_at DESC LIMIT 10";
@@ -51,13 +51,16 @@ void PrintWriters(const Context& context, const pg::Result& result) {
       return FormatCount(std::strtoll(Field(result, i, column).c_str(), nullptr, 10));
     };
     const bool loss = Field(result, i, "spans_dropped") != "0";
+    const bool sampled = Field(result, i, "spans_sampled_out") != "0";
     rows.push_back(
         {.cells = {Field(result, i, "service"),
                    absl::StrCat(Field(result, i, "host"), ":", Field(result, i, "pid")),
                    count("spans_started"), count("spans_persisted"), count("spans_dropped"),
                    Field(result, i, "last_seen_ago"), Field(result, i, "ending")},
          .tone = loss ? Tone::kWarning : Tone::kPlain,
-         .note = loss ? absl::StrCat("dropped: ", Field(result, i, "drops")) : ""});
+         .note = absl::StrCat(loss ? "dropped: " + Field(result, i, "drops") : "",
+                              loss && sampled ? "; " : "",
+                              sampled ? "sampled out: " + count("spans_sampled_out") : "")});
   }
   if (rows.empty()) return;
   Print("");

@@ -231,7 +231,8 @@ Json AboutTraces() {
   const Json health = With(
       Shape("total_spans:integer spans_last_24h:integer spans_last_hour:integer "
             "unique_traces:integer failed_spans:integer timeout_spans:integer open_spans:integer "
-            "spans_dropped:integer drops_by_reason:object writers_active:integer "
+            "spans_dropped:integer drops_by_reason:object spans_sampled_out:integer "
+            "writers_active:integer "
             "writers_seen:integer last_span_at:string? last_span_age_s:number? "
             "total_bytes:integer total_size:string"),
       {});

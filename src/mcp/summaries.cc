@@ -293,6 +293,10 @@ std::string HealthText(Json answer) {
   }
   absl::StrAppend(&text, Plural(answer["writers_active"], "writer"), " active of ",
                   Count(answer["writers_seen"]), ".\n");
+  if (answer["spans_sampled_out"] != 0) {
+    absl::StrAppend(&text, Count(answer["spans_sampled_out"]),
+                    " of the spans are summed and not stored: their traces are not sampled.\n");
+  }
   if (answer["spans_dropped"] == 0) return text + "No span was dropped.\n";
   absl::StrAppend(&text, Plural(answer["spans_dropped"], "span"), " dropped:");
   for (const auto& [reason, dropped] : answer["drops_by_reason"].items()) {

@@ -32,7 +32,10 @@ struct Gauge {
 };
 
 constexpr Gauge kGauges[] = {
-    {"spanring_spans_stored", "Spans in the database.", "total_spans"},
+    {"spanring_spans_stored", "Spans in the database's sums, those sampled out among them.",
+     "total_spans"},
+    {"spanring_spans_sampled_out", "Spans of writers still known that are summed and not stored.",
+     "spans_sampled_out"},
     {"spanring_spans_stored_failed", "Of those, failed.", "failed_spans"},
     {"spanring_spans_stored_timeout", "Of those, timed out.", "timeout_spans"},
     {"spanring_spans_open", "Spans reported as open.", "open_spans"},

@@ -269,6 +269,7 @@ export interface Health {
   last_span_at: string | null;
   open_spans: number;
   total_bytes: number;
+  spans_sampled_out: number;
 }
 
 export interface Writer {

@@ -58,6 +58,7 @@ export function HealthView() {
     ["last hour", count(health.spans_last_hour)],
     ["last 24 h", count(health.spans_last_24h)],
     ["traces", count(health.unique_traces)],
+    ...(health.spans_sampled_out > 0 ? [["sampled out", count(health.spans_sampled_out)] as [string, string]] : []),
     ["open", count(health.open_spans)],
     ["failed", count(health.failed_spans)],
     ["timed out", count(health.timeout_spans)],
