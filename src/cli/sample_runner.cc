@@ -30,9 +30,11 @@ std::vector<std::string> RunnerEnvironment(const std::string& database_url) {
   std::vector<std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view variable = *entry;
-    // libpq's own variables would change what DATABASE_URL leaves open.
+    // libpq's own variables would change what DATABASE_URL leaves open; and the demo's executions
+    // are stored whole.
     if (variable.starts_with("DATABASE_URL=") || variable.starts_with("ENABLE_DB_TRACING=") ||
-        variable.starts_with("PG")) {
+        variable.starts_with("PG") || variable.starts_with("SPANRING_SAMPLE_RATIO=") ||
+        variable.starts_with("OTEL_TRACES_SAMPLER")) {
       continue;
     }
     variables.emplace_back(variable);
