@@ -151,6 +151,8 @@ BEGIN
                     + coalesce(spans.duration_ns, 0) / 1000 * interval '1 microsecond'
             END),
             bool_or(spans.parent_span_id IS NOT NULL AND parents.span_id IS NULL)
+                -- What sampling left out is nowhere.
+                AND bool_and(spans.metadata ->> 'spanring.sampled' IS DISTINCT FROM 'false')
         INTO v_ended_at, v_is_incomplete
         FROM unnest(v_spans) AS spans
         LEFT JOIN unnest(v_spans) AS parents
