@@ -94,23 +94,25 @@ absl::StatusOr<std::string> Gunzip(std::string_view compressed, std::size_t most
   stream.z.avail_in = static_cast<uInt>(compressed.size());
   constexpr std::size_t kPiece = std::size_t{64} * 1024;
   std::string plain;
+  std::size_t size = 0;  // of it: what is filled. It grows only when it is full, as what it grows by
+                         // is zeroed, and there may be very many members with nothing in them.
   int result = Z_OK;
   while (result == Z_OK || stream.z.avail_in > 0) {
     // Another member behind the last.
     if (result == Z_STREAM_END && inflateReset(&stream.z) != Z_OK) break;
-    const std::size_t had = plain.size();
     // One byte more than may be: whether there is one is what we want to know.
-    plain.resize(std::min(had + std::max(kPiece, had), most_bytes + 1));
-    stream.z.next_out = reinterpret_cast<Bytef*>(plain.data() + had);
-    stream.z.avail_out = static_cast<uInt>(plain.size() - had);
+    if (size == plain.size()) plain.resize(std::min(size + std::max(kPiece, size), most_bytes + 1));
+    stream.z.next_out = reinterpret_cast<Bytef*>(plain.data() + size);
+    stream.z.avail_out = static_cast<uInt>(plain.size() - size);
     result = inflate(&stream.z, Z_NO_FLUSH);
-    plain.resize(plain.size() - stream.z.avail_out);
-    if (plain.size() > most_bytes) {
+    size = plain.size() - stream.z.avail_out;
+    if (size > most_bytes) {
       return absl::ResourceExhaustedError("the body is too large when it is inflated");
     }
     if (result != Z_OK && result != Z_STREAM_END) break;
   }
   if (result != Z_STREAM_END) return absl::InvalidArgumentError("the gzip data are damaged");
+  plain.resize(size);
   return plain;
 }
 
