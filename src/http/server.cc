@@ -32,6 +32,10 @@ namespace wire = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
+// Beast reads as much at once, and bounds by itself neither the line before a chunk nor what stands
+// behind the last.
+constexpr std::size_t kBufferBytes = std::size_t{64} * 1024;
+
 absl::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
 // All but the target and the body.
@@ -172,7 +176,10 @@ class Server::Impl {
 // read.
 class Server::Impl::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Impl* server, tcp::socket socket) : server_(server), stream_(std::move(socket)) {
+  Connection(Impl* server, tcp::socket socket)
+      : server_(server),
+        stream_(std::move(socket)),
+        buffer_(kBufferBytes + server->options_.max_header_bytes) {
     server_->open_.insert(this);
     // relaxed: a number for people, see counts().
     server_->open_connections_.store(server_->open_.size(), std::memory_order_relaxed);
@@ -369,7 +376,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
 
   Impl* const server_;
   beast::tcp_stream stream_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_;  // of what is no body: that is taken out of it piece by piece
   std::optional<wire::request_parser<wire::string_body>> parser_;
   std::shared_ptr<Request> request_;  // until it is whole
   std::optional<wire::response<wire::string_body>> message_;

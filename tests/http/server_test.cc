@@ -154,6 +154,20 @@ TEST(Server, BoundsHeaderAndBody) {
   EXPECT_EQ(StatusLine(chunked.Receive()), "HTTP/1.1 413 Payload Too Large");
 }
 
+// What stands between the pieces of a body has no limit of its own in Beast.
+TEST(Server, BoundsWhatStandsBetweenChunks) {
+  const auto server = Started({.max_body_bytes = 1 << 20});
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string& begin : {head + "5;", head + "0\r\nX: "}) {
+    Client client(server->port());
+    client.Send(begin + std::string(300'000, 'x'));
+    EXPECT_EQ(StatusLine(client.Receive()), "HTTP/1.1 431 Request Header Fields Too Large");
+  }
+  Client client(server->port());
+  client.Send(head + "80000\r\n" + std::string(0x80000, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(StatusLine(client.Receive()), "HTTP/1.1 200 OK") << "a piece may be long";
+}
+
 TEST(Server, ClosesWhatIsTooSlow) {
   const auto server = Started({.request_time = 200ms, .idle_time = 200ms});
   Client silent(server->port());
