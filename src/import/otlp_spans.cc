@@ -123,7 +123,7 @@ void ReadTimes(const Json& json, Draft* draft) {
 }
 
 // What the scope adds to each of its spans.
-std::string ScopeText(const Json& scope) {
+std::string TextOfScope(const Json& scope) {
   Json text = AttributesIn(scope);
   for (const char* name : {"name", "version"}) {
     if (const std::string_view value = TextMember(scope, name); !value.empty()) text[name] = value;
@@ -144,20 +144,21 @@ void OtlpSpans::SetResource(const Json& resource) {
 }
 
 void OtlpSpans::BeginScope() {
-  scope_.clear();
+  scope_.reset();
   has_scope_ = false;
   first_of_scope_ = waiting_.size();
 }
 
 void OtlpSpans::SetScope(const Json& scope) {
-  scope_ = ScopeText(scope);
+  std::string text = TextOfScope(scope);
+  scope_ = text.empty() ? nullptr : std::make_shared<const std::string>(std::move(text));
   has_scope_ = true;
 }
 
 bool OtlpSpans::Add(const Json& span, Position position) {
   ReadSpan(span, position);
   // Bounded where the resource comes first, as it does in practice, and the scope too.
-  return !has_resource_ || !has_scope_ || TakeRest();
+  return has_resource_ && has_scope_ ? TakeRest() : sink_.MayWait(waiting_.size());
 }
 
 bool OtlpSpans::EndScope() {
@@ -171,18 +172,18 @@ bool OtlpSpans::TakeRest() {
 }
 
 void OtlpSpans::ApplyScope() {
-  for (std::size_t i = first_of_scope_; i < waiting_.size() && !scope_.empty(); ++i) {
-    if (waiting_[i].is_whole) continue;
-    AddMember(&waiting_[i].metadata, "scope", scope_);
-  }
+  for (std::size_t i = first_of_scope_; i < waiting_.size(); ++i) waiting_[i].scope = scope_;
   first_of_scope_ = waiting_.size();
 }
 
+// A resource may be as long as a million spans: no two have it at once.
 bool OtlpSpans::Deliver() {
   bool more = true;
-  for (Span& span : waiting_) {
+  for (; more && !waiting_.empty(); waiting_.pop_front()) {
+    auto& [span, scope] = waiting_.front();
+    if (scope != nullptr && !span.is_whole) AddMember(&span.metadata, "scope", *scope);
     resource_.ApplyTo(&span);
-    more = more && sink_.Take(span);
+    more = sink_.Take(span);
   }
   waiting_.clear();
   first_of_scope_ = 0;
@@ -206,7 +207,7 @@ void OtlpSpans::ReadSpan(const Json& json, Position position) {
     draft.attributes["trace_state"] = state;
   }
   draft.Finish();
-  waiting_.push_back(std::move(draft.span));
+  waiting_.push_back({std::move(draft.span), nullptr});
 }
 
 }  // namespace spanring::importer

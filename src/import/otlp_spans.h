@@ -1,12 +1,14 @@
 // OTLP's resources, scopes and spans, each as its JSON has it, put together into spans: the same
 // whether they came as JSON or as protobuf.
 // Threads: one.
-// Memory: spans that stand before their resource or scope are kept until that comes or ends.
+// Memory: spans that stand before their resource or scope are kept until that comes or ends, as many
+//   as the sink lets wait; what is added to them is made for one at a time.
 // Errors: told to the sink.
 // Design: docs/operations.md#import
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <string>
 
 #include "import/attributes.h"
@@ -43,10 +45,15 @@ class OtlpSpans {
   Sink& sink_;
   Resource resource_;
   bool has_resource_ = false;
-  std::string scope_;  // The text of a JSON object, or "".
+  using ScopeText = std::shared_ptr<const std::string>;  // Of a JSON object; nullptr: none.
+  struct Waiting {
+    Span span;
+    ScopeText scope;
+  };
+  ScopeText scope_;
   bool has_scope_ = false;
   std::size_t first_of_scope_ = 0;
-  std::deque<Span> waiting_;  // For their resource and scope.
+  std::deque<Waiting> waiting_;  // For their resource and scope.
 };
 
 }  // namespace spanring::importer

@@ -5,6 +5,7 @@
 // Design: docs/operations.md#import
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -62,6 +63,8 @@ class Sink {
   virtual ~Sink() = default;
   // False: read no further.
   [[nodiscard]] virtual bool Take(const Span& span) = 0;
+  // So many have been read and cannot be told yet. False: read no further.
+  [[nodiscard]] virtual bool MayWait(std::size_t) { return true; }
   // Something that should have been a span is left out.
   virtual void Refuse(Position position, std::string reason) = 0;
   // Nothing can be read behind here.

@@ -14,15 +14,22 @@ class RowSink : public importer::Sink {
 
   bool Take(const importer::Span& span) override {
     flush::Batch& batch = rows_.batch;
-    if (batch.rows >= kMostRows || batch.data.size() >= kMostRowBytes) {
+    if (!MayWait(1)) return false;
+    if (batch.data.size() >= kMostRowBytes) {
       status_ = absl::ResourceExhaustedError(
-          absl::StrCat("more spans than one request may have: send at most ", kMostRows));
+          "more than 64 MiB of rows, as each has what its resource says: send fewer spans");
       return false;
     }
     importer::AppendRow(span, batch.data);
     ++batch.rows;
     rows_.days.Note(span.start_ns);
     return true;
+  }
+  bool MayWait(std::size_t spans) override {
+    if (rows_.batch.rows + spans <= kMostRows) return true;
+    status_ = absl::ResourceExhaustedError(
+        absl::StrCat("more spans than one request may have: send at most ", kMostRows));
+    return false;
   }
   void Refuse(importer::Position position, std::string reason) override {
     ++rows_.refused;

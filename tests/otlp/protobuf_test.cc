@@ -1,6 +1,7 @@
 // Protobuf's way of saying what JSON says, and bytes that say nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cmath>
 #include <limits>
@@ -158,6 +159,40 @@ TEST(Rows, MoreSpansThanOneTransactionHas) {
   EXPECT_EQ(ReadRows(Form::kProtobuf, RequestOf(spans))->batch.rows, kMostRows);
   EXPECT_EQ(ReadRows(Form::kProtobuf, RequestOf(spans + span)).status().code(),
             absl::StatusCode::kResourceExhausted);
+}
+
+std::size_t MostResidentBytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
+
+// What stands behind the spans is added to each, and was to all of them before any was counted: a
+// gigabyte here, out of a megabyte.
+TEST(Rows, WhatComesBehindManySpansIsAddedToOneAtATime) {
+  std::string spans;
+  for (std::uint64_t i = 1; i <= 1000; ++i) spans += Bytes(2, SmallSpan(i));
+  const std::string text(1 << 20, 'x');
+  const std::size_t before = MostResidentBytes();
+  const std::string scope = Bytes(1, Bytes(1, text));
+  const std::string resource = Bytes(1, TextAttribute(1, "late", text));
+  for (const std::string& parts : {Bytes(2, spans + scope), Bytes(2, spans) + resource}) {
+    const std::string body = Bytes(1, parts);
+    const absl::Status status = ReadRows(Form::kProtobuf, body).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("64 MiB"));
+  }
+  EXPECT_LT(MostResidentBytes() - before, std::size_t{500} << 20);
+}
+
+TEST(Rows, SpansThatWaitForTheirResourceAreCountedTheSame) {
+  const std::string span = Bytes(2, SmallSpan(1));
+  std::string spans;
+  for (std::uint32_t i = 0; i <= kMostRows; ++i) spans += span;
+  // Behind them stands what is read no more.
+  spans += "no message";
+  const absl::Status status = ReadRows(Form::kProtobuf, Bytes(1, Bytes(2, spans))).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ inline std::string Number(std::uint32_t field, std::uint64_t value) {
   return Varint(std::uint64_t{field} << 3) + Varint(value);
 }
 inline std::string Bytes(std::uint32_t field, std::string_view bytes) {
-  return Varint(std::uint64_t{field} << 3 | 2) + Varint(bytes.size()) + std::string(bytes);
+  std::string out = Varint(std::uint64_t{field} << 3 | 2);
+  return out.append(Varint(bytes.size())).append(bytes);
 }
 inline std::string Fixed64(std::uint32_t field, std::uint64_t value) {
   std::string out = Varint(std::uint64_t{field} << 3 | 1);
