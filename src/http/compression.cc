@@ -94,8 +94,8 @@ absl::StatusOr<std::string> Gunzip(std::string_view compressed, std::size_t most
   stream.z.avail_in = static_cast<uInt>(compressed.size());
   constexpr std::size_t kPiece = std::size_t{64} * 1024;
   std::string plain;
-  std::size_t size = 0;  // of it: what is filled. It grows only when it is full, as what it grows by
-                         // is zeroed, and there may be very many members with nothing in them.
+  std::size_t size = 0;  // of it: what is filled. It grows only when it is full, as what it grows
+                         // by is zeroed, and there may be very many members with nothing in them.
   int result = Z_OK;
   while (result == Z_OK || stream.z.avail_in > 0) {
     // Another member behind the last.

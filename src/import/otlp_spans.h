@@ -1,8 +1,8 @@
 // OTLP's resources, scopes and spans, each as its JSON has it, put together into spans: the same
 // whether they came as JSON or as protobuf.
 // Threads: one.
-// Memory: spans that stand before their resource or scope are kept until that comes or ends, as many
-//   as the sink lets wait; what is added to them is made for one at a time.
+// Memory: spans that stand before their resource or scope are kept until that comes or ends, as
+//   many as the sink lets wait; what it adds to them is made for one at a time.
 // Errors: told to the sink.
 // Design: docs/operations.md#import
 #pragma once
