@@ -24,6 +24,46 @@ std::optional<std::int64_t> FromDouble(double number) {
   return static_cast<std::int64_t>(number);
 }
 
+// As IntegerOf, of what is no fraction: 42.7 is nobody's id.
+std::optional<std::int64_t> IdOf(const Json& value) {
+  const auto number = IntegerOf(value);
+  if (!number) return std::nullopt;
+  double said = static_cast<double>(*number);
+  if (value.is_number_float()) said = value.get<double>();
+  if (value.is_string() && !absl::SimpleAtod(value.get_ref<const std::string&>(), &said)) {
+    return std::nullopt;
+  }
+  return said == static_cast<double>(*number) ? number : std::nullopt;
+}
+
+// Accepts what jsonb does: no NUL in a text, and no deeper than what is read here.
+class ForPostgres : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t& text) override { return text.find('\0') == string_t::npos; }
+  bool binary(binary_t&) override { return false; }
+  bool key(string_t& name) override { return string(name); }
+  bool start_object(std::size_t) override { return ++depth_ <= JsonWalker::kMostDepth; }
+  bool start_array(std::size_t) override { return ++depth_ <= JsonWalker::kMostDepth; }
+  bool end_object() override { return --depth_, true; }
+  bool end_array() override { return --depth_, true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  std::size_t depth_ = 0;
+};
+
+bool IsForPostgres(std::string_view text) {
+  ForPostgres look;
+  return Json::sax_parse(text, &look);
+}
+
 bool IsTrue(const Json* value) {
   if (value == nullptr) return false;
   if (value->is_boolean()) return value->get<bool>();
@@ -120,7 +160,7 @@ ExecutionContext TakeContext(Json* attributes) {
     };
   };
   take("execution_id", [&](const Json& value) {
-    const auto number = IntegerOf(value);
+    const auto number = IdOf(value);
     if (number) context.execution_id = number;
     return number.has_value();
   });
@@ -235,7 +275,7 @@ bool Draft::TakeExported() {
   span.error_message =
       std::string(base::Truncate(TextMember(columns, "error.message"), kMostMessageBytes));
   if (const std::string_view metadata = TextMember(attributes, "spanring.metadata");
-      Json::accept(metadata)) {
+      IsForPostgres(metadata)) {
     span.is_whole = true;
     if (metadata != "null") span.metadata = metadata;
     return true;
