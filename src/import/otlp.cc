@@ -23,28 +23,37 @@ class OtlpReader : public JsonWalker {
     kScopeSpans,
     kScope,
     kSpans,
-    kSpan
+    kSpan,
+    kNoList  // where one should be
   };
 
+  static bool IsListOf(int parent, std::string_view key) {
+    switch (parent) {
+      case kDocument:
+      case kWrapper:
+        return key == "resourceSpans" || key == "batches" || key == "resource_spans";
+      case kResourceSpans:
+        return key == "scopeSpans" || key == "instrumentationLibrarySpans" ||
+               key == "scope_spans" || key == "instrumentation_library_spans";
+      default:
+        return parent == kScopeSpans && key == "spans";
+    }
+  }
+
   Decision Enter(int parent, std::string_view key, bool is_array) override {
+    const bool is_list = IsListOf(parent, key);
+    if (is_list && !is_array) return {kNoList, true};
     switch (parent) {
       case kDocument:
       case kWrapper:  // {"trace": {"resourceSpans": ...}}, {"result": ...}
-        if (key == "resourceSpans" || key == "batches" || key == "resource_spans") {
-          return is_array ? Decision{kResourceList} : Decision{};
-        }
-        return {kWrapper};
+        return {is_list ? kResourceList : kWrapper};
       case kResourceList:
         if (is_array) return {};
         spans_.BeginResource();
         return {kResourceSpans};
       case kResourceSpans:
         if (key == "resource" && !is_array) return {kResource, true};
-        if (is_array && (key == "scopeSpans" || key == "instrumentationLibrarySpans" ||
-                         key == "scope_spans" || key == "instrumentation_library_spans")) {
-          return {kScopeList};
-        }
-        return {};
+        return is_list ? Decision{kScopeList} : Decision{};
       case kScopeList:
         if (is_array) return {};
         spans_.BeginScope();
@@ -54,7 +63,7 @@ class OtlpReader : public JsonWalker {
                           key == "instrumentation_library")) {
           return {kScope, true};
         }
-        return is_array && key == "spans" ? Decision{kSpans} : Decision{};
+        return is_list ? Decision{kSpans} : Decision{};
       case kSpans:
         return {kSpan, true};
       default:
@@ -62,7 +71,8 @@ class OtlpReader : public JsonWalker {
     }
   }
 
-  bool OnScalar(int parent, std::string_view, Json&& value, Position position) override {
+  bool OnScalar(int parent, std::string_view key, Json&& value, Position position) override {
+    if (IsListOf(parent, key) && !value.is_null()) sink().Refuse(position, kNoListText);
     if (parent == kSpans || parent == kScopeList || parent == kResourceList) {
       if (!value.is_null()) sink().Refuse(position, "it is no object");
     }
@@ -72,7 +82,9 @@ class OtlpReader : public JsonWalker {
 
   bool OnValue(int role, Json&& value, Position position) override {
     if (role == kSpan) return spans_.Add(value, position);
-    if (role == kScope) {
+    if (role == kNoList) {
+      sink().Refuse(position, kNoListText);
+    } else if (role == kScope) {
       spans_.SetScope(value);
     } else {
       spans_.SetResource(value);
@@ -85,6 +97,7 @@ class OtlpReader : public JsonWalker {
     return role != kResourceSpans || spans_.EndResource();
   }
 
+  static constexpr char kNoListText[] = "it is no list";
   OtlpSpans spans_;
 };
 
