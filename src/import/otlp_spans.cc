@@ -59,16 +59,22 @@ Json AttributesOf(const Json* list) {
 
 Json AttributesIn(const Json& object) { return AttributesOf(Member(object, "attributes")); }
 
-// A number that may be one in words: 2, "2", "SPAN_KIND_SERVER".
-std::string EnumText(const Json* value) { return value != nullptr ? TextOf(*value) : ""; }
+// A number that may be one in words: 2, "2", "SPAN_KIND_SERVER". Protobuf's have 32 bits.
+std::string EnumText(const Json* value) {
+  if (value == nullptr) return "";
+  if (const auto number = IntegerOf(*value)) return absl::StrCat(static_cast<int>(*number));
+  return value->is_string() ? value->get<std::string>() : "";
+}
 
 std::string KindOf(const Json* value) {
   static constexpr std::array<const char*, 6> kKinds = {"",       "internal", "server",
                                                         "client", "producer", "consumer"};
   std::string text = EnumText(value);
-  std::uint32_t number = 0;
+  int number = 0;
   if (!absl::SimpleAtoi(text, &number)) return text;
-  return number < kKinds.size() ? kKinds[number] : "";
+  return number >= 0 && number < static_cast<int>(kKinds.size())
+             ? kKinds[static_cast<std::size_t>(number)]
+             : "";
 }
 
 void ReadEvents(const Json* list, Json* events) {
@@ -111,7 +117,10 @@ void ReadStatus(const Json* status, Draft* draft) {
 }
 
 void ReadTimes(const Json& json, Draft* draft) {
-  draft->SetStart(Field(json, "startTimeUnixNano", "start_time_unix_nano"), 1, "startTimeUnixNano");
+  const Json* start = Field(json, "startTimeUnixNano", "start_time_unix_nano");
+  // 0: none is known. It is also what protobuf does not write.
+  if (start != nullptr && IntegerOf(*start) == 0) start = nullptr;
+  draft->SetStart(start, 1, "startTimeUnixNano");
   const Json* end = Field(json, "endTimeUnixNano", "end_time_unix_nano");
   if (!draft->refusal.empty() || end == nullptr) return;
   const auto end_ns = IntegerOf(*end);
