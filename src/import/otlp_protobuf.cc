@@ -22,9 +22,6 @@
 namespace spanring::importer {
 namespace {
 
-// As protobuf's own readers have it.
-constexpr int kMostDepth = 100;
-
 // --- What is known of the messages ---
 
 enum class Type {
@@ -214,7 +211,7 @@ class Converter {
     reason_.clear();
     *json = Json::object();
     if (bytes.size() > JsonWalker::kMostBytes) return Refuse("longer than 16 MiB");
-    return Fill(bytes, message, 0, json);
+    return Fill(bytes, message, 1, json);
   }
   const std::string& reason() const { return reason_; }
 
@@ -224,8 +221,8 @@ class Converter {
     return Result::kRefused;
   }
 
-  Result Fill(std::string_view bytes, Message message, int depth, Json* json) {
-    if (depth >= kMostDepth) return Refuse("nested too deeply");
+  // `depth`: of objects and lists, this one with them, as the walker of JSON counts.
+  Result Fill(std::string_view bytes, Message message, std::size_t depth, Json* json) {
     const std::span<const Field> fields = FieldsOf(message);
     while (!bytes.empty()) {
       const auto item = TakeField(&bytes);
@@ -233,7 +230,10 @@ class Converter {
       for (const Field& field : fields) {
         // Of another wire type it is not the field that we know: protobuf passes over it, too.
         if (field.number != item->number || WireOf(field.type) != item->wire) continue;
+        if (depth >= JsonWalker::kMostDepth) return Refuse("nested too deeply");
         if (++nodes_ > JsonWalker::kMostNodes) return Refuse("has too many parts");
+        // It has one of its fields: the last.
+        if (message == Message::kAnyValue && !json->contains(field.name)) json->clear();
         const Result result = Set(field, *item, depth, json);
         if (result != Result::kOk) return result;
         break;
@@ -242,18 +242,19 @@ class Converter {
     return Result::kOk;
   }
 
-  Result Set(const Field& field, const Item& item, int depth, Json* json) {
+  Result Set(const Field& field, const Item& item, std::size_t depth, Json* json) {
     switch (field.type) {
       case Type::kMessage: {
-        Json value = Json::object();
-        const Result result = Fill(item.bytes, field.message, depth + 1, &value);
-        (*json)[field.name] = std::move(value);
-        return result;
+        // One that comes again is merged.
+        Json& value = (*json)[field.name];
+        if (value.is_null()) value = Json::object();
+        return Fill(item.bytes, field.message, depth + 1, &value);
       }
       case Type::kMessages: {
+        if (depth + 1 >= JsonWalker::kMostDepth) return Refuse("nested too deeply");
         Json& list = (*json)[field.name];
         list.push_back(Json::object());
-        return Fill(item.bytes, field.message, depth + 1, &list.back());
+        return Fill(item.bytes, field.message, depth + 2, &list.back());
       }
       case Type::kTraceId:
         return SetId(field, item.bytes, 16, json);

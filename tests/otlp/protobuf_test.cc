@@ -137,6 +137,64 @@ TEST(Protobuf, TextsAndNumbersThatPostgresDoesNotTake) {
             json::parse(R"({"nan": "NaN", "inf": "-Infinity"})"));
 }
 
+// https://protobuf.dev/programming-guides/encoding/#last-one-wins
+TEST(Protobuf, WhatComesTwiceIsMergedOrReplaced) {
+  const std::string status = Bytes(15, Bytes(2, "it broke")) + Bytes(15, Number(3, 2));
+  const Sink read(RequestOf(
+      Bytes(2, SmallSpan(1, "a") + status + Bytes(5, "b") +
+                   Bytes(9, Bytes(1, "x") + Bytes(2, Bytes(1, "text")) + Bytes(2, Number(3, 5))))));
+  ASSERT_EQ(read.spans.size(), 1U);
+  EXPECT_EQ(read.spans[0].operation, "b");
+  EXPECT_EQ(read.spans[0].status, "failed");
+  EXPECT_EQ(read.spans[0].error_message, "it broke");
+  EXPECT_EQ(json::parse(read.spans[0].metadata), json::parse(R"({"x": 5})"));
+}
+
+TEST(Protobuf, EnumsHave32Bits) {
+  const Sink read(RequestOf(Bytes(2, SmallSpan(1) + Number(6, (std::uint64_t{1} << 32) + 3) +
+                                         Bytes(15, Number(3, (std::uint64_t{1} << 32) + 2))) +
+                            Bytes(2, SmallSpan(2) + Number(6, static_cast<std::uint64_t>(-5)) +
+                                         Bytes(15, Number(3, 9)))));
+  ASSERT_EQ(read.spans.size(), 2U);
+  EXPECT_EQ(json::parse(read.spans[0].metadata), json::parse(R"({"span.kind": "client"})"));
+  EXPECT_EQ(read.spans[0].status, "failed");
+  EXPECT_EQ(read.spans[1].metadata, "");
+  EXPECT_EQ(read.spans[1].status, "completed");
+}
+
+// It was an execution of another number.
+TEST(Protobuf, AFractionIsNoExecution) {
+  const Sink read(
+      RequestOf(Bytes(2, SmallSpan(1) + KeyValue(9, "execution_id", Double(4, 42.7))) +
+                Bytes(2, SmallSpan(2) + TextAttribute(9, "execution_id", "42.7")) +
+                Bytes(2, SmallSpan(3) + KeyValue(9, "execution_id", Double(4, 43.0))) +
+                Bytes(2, SmallSpan(4) + TextAttribute(9, "execution_id", "9007199254740993"))));
+  ASSERT_EQ(read.spans.size(), 4U);
+  EXPECT_FALSE(read.spans[0].context.execution_id.has_value());
+  EXPECT_EQ(json::parse(read.spans[0].metadata), json::parse(R"({"execution_id": 42.7})"));
+  EXPECT_FALSE(read.spans[1].context.execution_id.has_value());
+  EXPECT_EQ(read.spans[2].context.execution_id, 43);
+  EXPECT_EQ(read.spans[3].context.execution_id, 9007199254740993);
+}
+
+// What spanring export wrote is taken as it is; what only says so must not cost the span.
+TEST(Protobuf, MetadataThatPostgresDoesNotTakeStayAnAttribute) {
+  const auto exported = [](std::string_view metadata) {
+    return Bytes(2, SmallSpan(1) + TextAttribute(9, "spanring.status", "completed") +
+                        TextAttribute(9, "spanring.metadata", metadata));
+  };
+  const std::string nul = R"({"a": "\u0000"})";
+  const std::string deep = std::string(200, '[') + std::string(200, ']');
+  const std::string escaped = R"({"a": ["\\u0000", 1.50]})";
+  const Sink read(
+      RequestOf(exported(nul) + exported(R"({"\u0000": 1})") + exported(deep) + exported(escaped)));
+  ASSERT_EQ(read.spans.size(), 4U);
+  EXPECT_EQ(json::parse(read.spans[0].metadata)["spanring.metadata"], nul);
+  EXPECT_FALSE(read.spans[1].is_whole);
+  EXPECT_FALSE(read.spans[2].is_whole);
+  EXPECT_EQ(read.spans[3].metadata, escaped);
+}
+
 TEST(Rows, JsonThatIsNoRequest) {
   for (const std::string_view body :
        {"", "[]", "x", "\x1f\x8b", "{", R"({"resourceSpans": [)", "{} x", "{\"a\": \"\xff\"}"}) {
@@ -150,6 +208,60 @@ TEST(Rows, JsonThatIsNoRequest) {
   EXPECT_EQ(partly->batch.rows, 1U);
   EXPECT_EQ(partly->refused, 1U);
   EXPECT_THAT(partly->first_refusal, HasSubstr("line 2, column 64: no trace id"));
+}
+
+// 200 without a word, and nothing was stored.
+TEST(Rows, AListThatIsNoneIsSaid) {
+  for (const std::string_view body :
+       {R"({"resourceSpans": {"scopeSpans": []}})", R"({"resourceSpans": 5})",
+        R"({"resourceSpans": [{"scopeSpans": {}}]})", R"({"resourceSpans": [{"scopeSpans": "x"}]})",
+        R"({"resourceSpans": [{"scopeSpans": [{"spans": {"traceId": "1"}}]}]})"}) {
+    const auto rows = ReadRows(Form::kJson, body);
+    ASSERT_TRUE(rows.ok()) << body;
+    EXPECT_EQ(rows->refused, 1U) << body;
+    EXPECT_THAT(rows->first_refusal, HasSubstr("it is no list"));
+  }
+  EXPECT_EQ(ReadRows(Form::kJson, R"({"resourceSpans": null})")->refused, 0U);
+}
+
+TEST(Rows, ATimeOfZeroIsNoneInEitherForm) {
+  const std::string ids =
+      Bytes(1, FromHex("0af7651916cd43dd8448eb211c80319c")) + Bytes(2, FromHex("b7ad6b7169203331"));
+  const auto protobuf = ReadRows(Form::kProtobuf, RequestOf(Bytes(2, ids + Fixed64(7, 0))));
+  const auto text = ReadRows(Form::kJson, R"({"resourceSpans": [{"scopeSpans": [{"spans": [
+      {"traceId": "1", "spanId": "1", "startTimeUnixNano": "0"}]}]}]})");
+  for (const auto* rows : {&protobuf, &text}) {
+    ASSERT_TRUE(rows->ok());
+    EXPECT_EQ((*rows)->batch.rows, 0U);
+    EXPECT_THAT((*rows)->first_refusal, HasSubstr("no startTimeUnixNano"));
+  }
+}
+
+TEST(Rows, EitherFormMayBeAsDeepAsTheOther) {
+  std::string value = Number(3, 1);
+  std::string text = R"({"intValue": 1})";
+  int taken = 0;
+  for (int depth = 0; depth < 60; ++depth) {
+    const auto protobuf =
+        ReadRows(Form::kProtobuf, RequestOf(Bytes(2, SmallSpan(1) + KeyValue(9, "deep", value))));
+    const auto written = ReadRows(
+        Form::kJson,
+        absl::StrCat(
+            R"({"resourceSpans": [{"resource": {"attributes": [)"
+            R"({"key": "service.name", "value": {"stringValue": "s"}}]}, "scopeSpans": [{"spans": [)"
+            R"({"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "0000000000000001",)"
+            R"( "name": "small", "startTimeUnixNano": "1700000000000000000",)"
+            R"( "endTimeUnixNano": "1700000000000001000",)"
+            R"( "attributes": [{"key": "deep", "value": )",
+            text, "}]}]}]}]}"));
+    ASSERT_TRUE(protobuf.ok() && written.ok());
+    EXPECT_EQ(protobuf->batch.data, written->batch.data) << depth;
+    taken += static_cast<int>(written->batch.rows);
+    value = Bytes(5, Bytes(1, value));
+    text = absl::StrCat(R"({"arrayValue": {"values": [)", text, "]}}");
+  }
+  EXPECT_GT(taken, 30);
+  EXPECT_LT(taken, 60);
 }
 
 TEST(Rows, MoreSpansThanOneTransactionHas) {
