@@ -16,9 +16,9 @@ void Days::Note(std::int64_t start_ns) {
   if (std::abs(day - today) <= 366 && !made_.contains(day)) noted_.insert(day);
 }
 
-void Days::NoteAll(const Days& other) {
-  for (const std::int64_t day : other.noted_) {
-    if (!made_.contains(day)) noted_.insert(day);
+void Days::NoteAll(const Days& other, std::size_t most) {
+  for (auto day = other.noted_.rbegin(); day != other.noted_.rend(); ++day) {
+    if (noted_.size() < most && !made_.contains(*day)) noted_.insert(*day);
   }
 }
 

@@ -5,6 +5,7 @@
 // Design: docs/operations.md#import
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -15,8 +16,8 @@ class Days {
  public:
   // Further than a year away are no partitions: see trace_ensure_days.
   void Note(std::int64_t start_ns);
-  // What another has noted.
-  void NoteAll(const Days& other);
+  // What another has noted, the newest first, until there are `most` to be made.
+  void NoteAll(const Days& other, std::size_t most);
   // Makes the partitions of those that were noted and not yet made; "" where there are none. So
   // that the spans of a day do not go to the default partition, out of which they would have to be
   // moved.

@@ -2,7 +2,7 @@
 // whether they came as JSON or as protobuf.
 // Threads: one.
 // Memory: spans that stand before their resource or scope are kept until that comes or ends, as
-//   many as the sink lets wait; what it adds to them is made for one at a time.
+//   many as the sink lets wait; what these add is added to one at a time.
 // Errors: told to the sink.
 // Design: docs/operations.md#import
 #pragma once

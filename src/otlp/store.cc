@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <utility>
@@ -18,8 +19,13 @@ namespace {
 constexpr char kService[] = "spanring serve";
 constexpr char kRole[] = "spanring_writer";
 constexpr std::uint64_t kCloseTimeoutMs = 2'000;
+// Also what takes longer than statement_timeout.
+constexpr char kCancelled[] = "57014";
 // A connection that had died before it was used again says so at once.
 constexpr std::chrono::seconds kAtOnce{1};
+// Partitions that one request makes: nobody else stores spans meanwhile. What is of further days
+// goes to the default partition.
+constexpr std::size_t kMostDays = 8;
 
 // No two processes have it: by the process and by when it began.
 TraceId NewWriter() {
@@ -46,23 +52,24 @@ class Store::Line {
   }
 
   // Connects unless it is connected; says who writes; makes the partitions of these days.
-  pg::Failure Prepare(const importer::Days& days) {
+  pg::Failure Prepare(const importer::Days& days, pg::Deadline until) {
     if (session_.connected() && session_.LooksStale()) session_.Close();
     if (!session_.connected()) {
       introduced_ = false;
       pg::Failure failure = session_.Connect(
-          options_.conninfo, std::chrono::steady_clock::now() +
-                                 std::chrono::milliseconds(options_.connect_timeout_ms));
+          options_.conninfo,
+          std::min(until, std::chrono::steady_clock::now() +
+                              std::chrono::milliseconds(options_.connect_timeout_ms)));
       if (!failure.ok()) return failure;
     }
-    pg::BatchSender sender = Sender(writer_, nullptr, nullptr);
+    pg::BatchSender sender = Sender(writer_, until, nullptr, nullptr);
     if (!introduced_) {
       pg::Failure failure =
           sender.Introduce(kService, static_cast<std::uint64_t>(getpid()), options_.version);
       if (!failure.ok()) return failure;
       introduced_ = true;
     }
-    days_.NoteAll(days);
+    days_.NoteAll(days, kMostDays);
     const std::string statement = days_.Statement();
     if (statement.empty()) return {};
     pg::Failure failure = sender.Run(statement);
@@ -72,14 +79,16 @@ class Store::Line {
     return {};
   }
 
-  pg::BatchSender Sender(const TraceId& writer, pg::BatchSender::CountsStatement counts,
+  pg::BatchSender Sender(const TraceId& writer, pg::Deadline until,
+                         pg::BatchSender::CountsStatement counts,
                          std::function<void(const pg::Failure&)> report) {
     return {&session_,
             writer,
             options_.batch_timeout_ms,
             std::move(counts),
             std::move(report),
-            options_.as_writer ? kRole : ""};
+            options_.as_writer ? kRole : "",
+            until};
   }
 
  private:
@@ -156,19 +165,20 @@ void Store::Settle(std::uint64_t started, std::uint64_t rejected) {
 
 absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
   Stored stored;
+  const auto began = std::chrono::steady_clock::now();
+  const pg::Deadline until = began + std::chrono::milliseconds(options_.batch_timeout_ms);
   pg::BatchSender sender = line->Sender(
-      rows.content,
+      rows.content, until,
       [&](std::uint64_t persisted, std::uint64_t rejected) {
         return Counts(persisted, persisted + rejected, rejected, /*is_last=*/false);
       },
       [&](const pg::Failure& failure) {
         if (stored.first_rejection.empty()) stored.first_rejection = failure.message;
       });
-  const auto began = std::chrono::steady_clock::now();
   bool in_doubt = false;  // The first try may have been committed, its answer lost.
   for (bool is_first = true;; is_first = false) {
     const bool was_open = line->session().connected();
-    pg::Failure failure = line->Prepare(rows.days);
+    pg::Failure failure = line->Prepare(rows.days, until);
     if (failure.ok()) {
       const pg::BatchSender::Result result = sender.Send(rows.batch);
       if (result.settled()) {
@@ -193,7 +203,8 @@ absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
     const bool is_lost = failure.kind == pg::FailureKind::kConnection;
     const bool is_soon = std::chrono::steady_clock::now() - began < kAtOnce;
     if (is_first && is_lost && was_open && is_soon) continue;
-    if (is_lost) Pause(failure);
+    // What waits for a lock is told by the server or by our own clock, whichever comes first.
+    if (is_lost || failure.sqlstate == kCancelled) Pause(failure);
     return absl::UnavailableError(failure.message);
   }
 }

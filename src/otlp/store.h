@@ -26,11 +26,11 @@ struct StoreOptions {
   bool as_writer = false;  // With the rights of spanring_writer alone.
   std::string version;
   std::size_t connections = 4;
-  // Senders give up after 10 s.
+  // Senders give up after 10 s: a request has batch_timeout_ms for all of it.
   std::uint64_t connect_timeout_ms = 3'000;
   std::uint64_t batch_timeout_ms = 9'000;
-  // How long nothing is tried behind a connection that broke or never came, so that those who wait
-  // hear of it.
+  // How long nothing is tried behind a connection that broke or never came, or a request that had
+  // no time left, so that those who wait hear of it.
   std::uint64_t pause_ms = 1'000;
 };
 

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "absl/strings/str_cat.h"
 #include "base/utf8.h"
@@ -32,7 +34,8 @@ std::string SpanUuid(SpanId id) { return TraceId(0, id.value()).ToUuid(); }
 }  // namespace
 
 Deadline BatchSender::InTime() const {
-  return std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
+  return std::min(until_,
+                  std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_));
 }
 
 BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
@@ -58,8 +61,10 @@ BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
 // role's own limit is; and a server whose client has vanished must not keep the ledger's key for
 // hours.
 std::string BatchSender::Limits() const {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(InTime() - std::chrono::steady_clock::now());
   return absl::StrCat(role_.empty() ? "" : "SET LOCAL ROLE " + role_ + "; ",
-                      "SET LOCAL statement_timeout = ", timeout_ms_,
+                      "SET LOCAL statement_timeout = ", std::max<std::int64_t>(left.count(), 1),
                       "; SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10"
                       "; SET LOCAL tcp_keepalives_count = 3; ");
 }

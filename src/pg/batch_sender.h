@@ -30,13 +30,14 @@ class BatchSender {
 
   BatchSender(Session* session, const TraceId& writer, std::uint64_t timeout_ms,
               CountsStatement counts, std::function<void(const Failure&)> report,
-              std::string role = "")
+              std::string role = "", Deadline until = Deadline::max())
       : session_(session),
         writer_(writer.ToUuid()),
         timeout_ms_(timeout_ms),
         counts_(std::move(counts)),
         report_(std::move(report)),
-        role_(std::move(role)) {}
+        role_(std::move(role)),
+        until_(until) {}
 
   struct Result {
     Failure failure;  // None, or kAlreadyThere: it is settled.
@@ -76,6 +77,7 @@ class BatchSender {
   const CountsStatement counts_;
   const std::function<void(const Failure&)> report_;
   const std::string role_;  // Whose rights each transaction has; "": the login's.
+  const Deadline until_;    // Of all statements together, beside the time of each.
 
   // Of the batch in hand.
   BatchSummary summary_;

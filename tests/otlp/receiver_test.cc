@@ -35,6 +35,15 @@ std::string Header(const http::Response& response, std::string_view name) {
   return "";
 }
 
+// So many days from now.
+std::string SpanOfDay(int day) {
+  const auto start = std::chrono::system_clock::now() + std::chrono::days(day);
+  const auto start_ns =
+      static_cast<std::uint64_t>(start.time_since_epoch() / std::chrono::nanoseconds(1));
+  return Bytes(1, FromHex("0af7651916cd43dd8448eb211c80319c")) +
+         Bytes(2, FromHex("b7ad6b7169203331")) + Fixed64(7, start_ns) + Fixed64(8, start_ns);
+}
+
 class ReceiverTest : public testing::Test {
  protected:
   http::Response Post(const std::string& type, std::string body, http::Fields more = {}) {
@@ -183,6 +192,46 @@ TEST_F(ReceiverTest, ADatabaseThatIsAwayIsNoLoss) {
   EXPECT_EQ(Writers(), (Rows{{"spanring serve", "4", "4", "0", "{}", "f"}}));
   EXPECT_EQ(receiver.counts().unavailable, 2U);
   EXPECT_EQ(receiver.counts().repeated, 0U);
+}
+
+// Each step had as long, and those who waited for a worker were tried one behind the other.
+TEST_F(ReceiverTest, WhatWaitsForALockIsGivenUpInTimeAndNothingIsTriedForAMoment) {
+  Store store({.conninfo = database_.conninfo(),
+               .as_writer = true,
+               .version = "test",
+               .batch_timeout_ms = 1500,
+               .pause_ms = 1000});
+  Receiver receiver(&store, {});
+  EXPECT_EQ(PostTo(receiver, kProtobufType, RequestOf(Bytes(2, SmallSpan(1)))).status, 200);
+  // Of a day that has no partition: one is made first.
+  const std::string body = RequestOf(Bytes(2, SpanOfDay(-100)));
+  const auto timed = [&](int status) {
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, status);
+    return std::chrono::steady_clock::now() - began;
+  };
+  database_.Run("BEGIN; LOCK trace_spans IN ACCESS EXCLUSIVE MODE");
+  EXPECT_LT(timed(503), std::chrono::milliseconds(2500));
+  EXPECT_LT(timed(503), std::chrono::milliseconds(1000));
+  database_.Run("ROLLBACK");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  timed(200);
+  EXPECT_EQ(Count(), "2");
+}
+
+// While a partition is made nobody else stores spans, and a year of them was more than a request
+// has time for.
+TEST_F(ReceiverTest, SpansOfAYearMakePartitionsForSomeDaysOnly) {
+  const auto partitions = [&] {
+    return std::stoi(database_.Value("SELECT count(*) FROM trace_partitions"));
+  };
+  const int before = partitions();
+  std::string spans;
+  for (int day = -300; day <= 300; ++day) spans += Bytes(2, SpanOfDay(day));
+  EXPECT_EQ(Post(kProtobufType, RequestOf(spans)).status, 200);
+  EXPECT_EQ(Count(), "601");
+  EXPECT_LE(partitions(), before + 10);
+  EXPECT_GT(partitions(), before);
 }
 
 TEST_F(ReceiverTest, NeedsTheRightsOfAWriterAndNoMore) {
