@@ -1,5 +1,6 @@
 #include "otlp/receiver.h"
 
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -149,7 +150,14 @@ void Add(std::string* text, const char* name, const char* help, std::uint64_t va
 }  // namespace
 
 http::Response Receiver::Answer(const http::Request& request) {
-  http::Response response = Route(request);
+  http::Response response;
+  try {
+    response = Route(request);
+  } catch (const std::bad_alloc&) {
+    // Others' requests have it: later there may be some.
+    response = FailureOf(absl::UnavailableError("no memory for this request now"),
+                         FormOf(request).value_or(Form::kJson));
+  }
   const std::scoped_lock lock(mutex_);
   ++counts_.requests;
   if (response.status == 503) {

@@ -3,9 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
@@ -232,6 +235,31 @@ TEST_F(ReceiverTest, SpansOfAYearMakePartitionsForSomeDaysOnly) {
   EXPECT_EQ(Count(), "601");
   EXPECT_LE(partitions(), before + 10);
   EXPECT_GT(partitions(), before);
+}
+
+// 500, as a handler's exception is answered, says not to send it again.
+TEST_F(ReceiverTest, WhatFindsNoMemoryMayBeSentAgain) {
+  const std::string large(std::size_t{12} << 20, '\1');
+  const std::string body = RequestOf(Bytes(2, SmallSpan(1) + TextAttribute(9, "large", large)));
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &limit), 0);
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlimit less = {.rlim_cur = pages * 4096 + (std::size_t{64} << 20),
+                       .rlim_max = limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &less), 0);
+  http::Response response;
+  try {
+    response = Post(kProtobufType, body);
+  } catch (const std::bad_alloc&) {
+    response.status = 500;
+  }
+  setrlimit(RLIMIT_AS, &limit);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(Header(response, "Retry-After"), "2");
+  EXPECT_EQ(receiver_.counts().unavailable, 1U);
+  EXPECT_EQ(Post(kProtobufType, body).status, 200);
+  EXPECT_EQ(Count(), "1");
 }
 
 TEST_F(ReceiverTest, NeedsTheRightsOfAWriterAndNoMore) {
