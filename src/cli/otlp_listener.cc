@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<OtlpListener>> OtlpListener::Start(const Context&
                            .workers = kConnections,
                            .max_waiting = kMostClients / 2,
                            .max_connections = kMostClients,
-                           .max_body_bytes = otlp::kMostBodyBytes},
+                           .max_body_bytes = otlp::kMostBodyBytes,
+                           .refusal = otlp::Refusal},
                           [receiver = &listener->receiver_](const http::Request& request) {
                             return receiver->Answer(request);
                           });

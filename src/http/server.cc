@@ -272,17 +272,18 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       if (error == beast::error::timeout) Count(&server_->requests_refused_);
       return Close();
     }
+    if (request_ == nullptr) request_ = std::make_shared<Request>(FromWire(parser_->get()));
     Refuse(status, status == 400 ? "not an HTTP request" : "the request is too large");
   }
 
   void OnRead() {
     Count(&server_->requests_);
     request_->body = std::move(parser_->get().body());
-    auto request = std::exchange(request_, nullptr);
     if (server_->waiting_ >= server_->options_.workers + server_->options_.max_waiting) {
       return Refuse(503, "too many requests at once: try again");
     }
     ++server_->waiting_;
+    auto request = std::exchange(request_, nullptr);
     stream_.expires_never();
     // The guard: without it the server's thread would end while a worker has the last request.
     asio::post(server_->workers_, [self = shared_from_this(), request,
@@ -290,9 +291,10 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       auto response = std::make_shared<Response>(self->Handle(*request));
       Server::Impl* server = self->server_;
       // The connection ends on the server's thread, if it ends here.
-      asio::post(server->io_, [self = std::move(self), response] {
+      asio::post(server->io_, [self = std::move(self), request, response] {
         --self->server_->waiting_;
         if (self->WouldHoldTooMuch(response->body.size())) {
+          self->request_ = request;
           return self->Refuse(503, "too many answers that nobody takes: try again");
         }
         self->Write(std::move(*response));
@@ -306,14 +308,15 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       Compress(request, &response);
       return response;
     } catch (const std::exception&) {
-      return ErrorResponse(500, "the server failed on this request");
+      return server_->options_.refusal(request, 500, "the server failed on this request");
     }
   }
 
   void Refuse(int status, const char* message) {
     Count(&server_->requests_refused_);
     keep_alive_ = false;
-    Response response = ErrorResponse(status, message);
+    Response response = server_->options_.refusal(*request_, status, message);
+    request_ = nullptr;
     if (status == 503) response.headers.emplace_back("Retry-After", "1");
     Write(std::move(response));
   }

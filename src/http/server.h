@@ -13,11 +13,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "http/message.h"
 
 namespace spanring::http {
+
+// What the server itself refuses, as its clients want to be told. Of the request there is what was
+// read: its headers where they are sound.
+using Refusal = std::function<Response(const Request&, int status, std::string_view message)>;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";   // a number, not a name
@@ -34,6 +39,9 @@ struct ServerOptions {
   std::chrono::milliseconds response_time{30'000};  // to take all of a response
   std::chrono::milliseconds idle_time{60'000};      // between two requests
   std::chrono::milliseconds stop_time{5'000};       // for what is under way when it is stopped
+  Refusal refusal = [](const Request&, int status, std::string_view message) {
+    return ErrorResponse(status, message);
+  };
 };
 
 // What the server counted since it began.

@@ -62,7 +62,10 @@ int CodeOf(int status) {
     case 405:
       return 12;  // UNIMPLEMENTED
     case 413:
+    case 431:
       return 8;  // RESOURCE_EXHAUSTED
+    case 500:
+      return 13;  // INTERNAL
     case 503:
       return 14;  // UNAVAILABLE
     default:
@@ -219,6 +222,10 @@ http::Response Receiver::Keep(Form form, const http::Request& request) {
     counts_.spans_rejected += stored.rejected;
   }
   return Success(form, rows->refused + stored.rejected, RejectionText(*rows, stored));
+}
+
+http::Response Refusal(const http::Request& request, int status, std::string_view message) {
+  return Failure(status, FormOf(request).value_or(Form::kJson), message);
 }
 
 std::string MetricsText(const ReceiverCounts& counts, const http::ServerCounts& server) {

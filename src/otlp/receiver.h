@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "http/access.h"
@@ -50,6 +51,10 @@ class Receiver {
   mutable std::mutex mutex_;
   ReceiverCounts counts_;  // Guarded by mutex_.
 };
+
+// What the server refuses itself, as Receiver says it.
+[[nodiscard]] http::Response Refusal(const http::Request& request, int status,
+                                     std::string_view message);
 
 // For Prometheus; `server` of the server that the receiver answers for.
 [[nodiscard]] std::string MetricsText(const ReceiverCounts& counts,

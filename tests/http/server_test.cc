@@ -250,6 +250,46 @@ TEST(Server, RefusesRequestsBeyondItsWorkers) {
   EXPECT_TRUE(second.Receive().ends_with("done"));
 }
 
+TEST(Server, SaysItsRefusalsAsItIsTold) {
+  std::atomic<bool> go = false;
+  std::atomic<int> inside = 0;
+  const auto server = Started(
+      {.workers = 1,
+       .max_waiting = 0,
+       .max_body_bytes = 10,
+       .refusal =
+           [](const Request& request, int status, std::string_view) {
+             return Response{.status = status,
+                             .content_type = request.Header("content-type").value_or("none"),
+                             .body = "no",
+                             .headers = {}};
+           }},
+      [&](const Request& request) -> Response {
+        if (request.path == "/throw") throw std::runtime_error("a secret");
+        ++inside;
+        while (!go) std::this_thread::sleep_for(1ms);
+        return {.status = 200, .content_type = "", .body = "done", .headers = {}};
+      });
+  const auto told = [&](const std::string& begin, const std::string& end) {
+    Client client(server->port());
+    client.Send(begin + " HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\n" + end);
+    const std::string response = client.Receive();
+    EXPECT_NE(response.find("Content-Type: a/b\r\n"), std::string::npos) << response;
+    EXPECT_TRUE(response.ends_with("\r\n\r\nno")) << response;
+    return response.substr(9, 3);
+  };
+  EXPECT_EQ(told("GET /throw", "\r\n"), "500");
+  EXPECT_EQ(told("POST /", "Content-Length: 11\r\n\r\n"), "413");
+  EXPECT_EQ(told("POST /", "Transfer-Encoding: chunked\r\n\r\n20\r\n"), "413");
+  EXPECT_EQ(told("GET /%", "\r\n"), "400");
+  Client first(server->port());
+  first.Send(kGet);
+  while (inside == 0) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(told("POST /", "Content-Length: 2\r\n\r\nhi"), "503");
+  go = true;
+  EXPECT_TRUE(first.Receive().ends_with("done"));
+}
+
 TEST(Server, WhatAHandlerThrowsStaysInside) {
   const auto server = Started({});
   Client client(server->port());

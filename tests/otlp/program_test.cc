@@ -78,6 +78,14 @@ TEST(ServeOtlp, TakesChunkedBodiesOnOneConnectionAndSaysSoInItsMetrics) {
   EXPECT_THAT(client.Receive(), HasSubstr("Content-Type: application/x-protobuf\r\n"));
   client.Send("POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n");
   EXPECT_THAT(client.Receive(), HasSubstr("413 Payload Too Large"));
+  // In the form of the request: a google.rpc.Status, RESOURCE_EXHAUSTED.
+  test::Client large(otlp_port);
+  large.Send(
+      "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+      "Content-Length: 100000000\r\n\r\n");
+  const std::string refused = large.Receive();
+  EXPECT_THAT(refused, HasSubstr("Content-Type: application/x-protobuf\r\n"));
+  EXPECT_THAT(refused, HasSubstr("\r\n\r\n\x08\x08\x12"));
   EXPECT_EQ(database.Value("SELECT count(*) FROM trace_spans"), "2");
   const std::string metrics = Ask(port, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_THAT(metrics, HasSubstr("\nspanring_otlp_spans_stored_total 2\n"));
