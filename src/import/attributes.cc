@@ -337,12 +337,11 @@ void Draft::FinishMetadata() {
 Resource Resource::From(std::string_view service, Json attributes) {
   Resource resource;
   if (!attributes.is_object()) attributes = Json::object();
-  if (service.empty()) {
-    service = TextMember(attributes, "service.name");
-    resource.service = NameText(service);
+  resource.service = NameText(service);
+  const Json* name = Member(attributes, "service.name");
+  if (service.empty() && name != nullptr && name->is_primitive()) {
+    resource.service = NameText(TextOf(*name));
     attributes.erase("service.name");
-  } else {
-    resource.service = NameText(service);
   }
   if (resource.service.empty()) resource.service = kUnknownService;
   resource.context = TakeContext(&attributes);

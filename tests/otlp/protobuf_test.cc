@@ -150,6 +150,17 @@ TEST(Protobuf, WhatComesTwiceIsMergedOrReplaced) {
   EXPECT_EQ(json::parse(read.spans[0].metadata), json::parse(R"({"x": 5})"));
 }
 
+TEST(Protobuf, AServiceMayHaveANumberForAName) {
+  const Sink read(Bytes(1, Bytes(1, KeyValue(1, "service.name", Number(3, 5))) +
+                               Bytes(2, Bytes(2, SmallSpan(1)))) +
+                  Bytes(1, Bytes(1, KeyValue(1, "service.name", Bytes(5, ""))) +
+                               Bytes(2, Bytes(2, SmallSpan(2)))));
+  ASSERT_EQ(read.spans.size(), 2U);
+  EXPECT_EQ(read.spans[0].service, "5");
+  EXPECT_EQ(read.spans[1].service, "unknown_service");
+  EXPECT_EQ(json::parse(read.spans[1].metadata)["resource"]["service.name"], json::array());
+}
+
 TEST(Protobuf, EnumsHave32Bits) {
   const Sink read(RequestOf(Bytes(2, SmallSpan(1) + Number(6, (std::uint64_t{1} << 32) + 3) +
                                          Bytes(15, Number(3, (std::uint64_t{1} << 32) + 2))) +
