@@ -23,6 +23,8 @@ constexpr std::uint64_t kCloseTimeoutMs = 2'000;
 constexpr char kCancelled[] = "57014";
 // A connection that had died before it was used again says so at once.
 constexpr std::chrono::seconds kAtOnce{1};
+// More than wait to be sent again.
+constexpr std::size_t kMostDoubts = 1000;
 // Partitions that one request makes: nobody else stores spans meanwhile. What is of further days
 // goes to the default partition.
 constexpr std::size_t kMostDays = 8;
@@ -163,6 +165,20 @@ void Store::Settle(std::uint64_t started, std::uint64_t rejected) {
   rejected_ += rejected;
 }
 
+bool Store::TakeDoubt(const TraceId& content) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = std::find(in_doubt_.begin(), in_doubt_.end(), content);
+  if (found == in_doubt_.end()) return false;
+  in_doubt_.erase(found);
+  return true;
+}
+
+void Store::KeepDoubt(const TraceId& content) {
+  const std::scoped_lock lock(mutex_);
+  in_doubt_.push_back(content);
+  if (in_doubt_.size() > kMostDoubts) in_doubt_.pop_front();
+}
+
 absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
   Stored stored;
   const auto began = std::chrono::steady_clock::now();
@@ -175,7 +191,7 @@ absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
       [&](const pg::Failure& failure) {
         if (stored.first_rejection.empty()) stored.first_rejection = failure.message;
       });
-  bool in_doubt = false;  // The first try may have been committed, its answer lost.
+  bool in_doubt = TakeDoubt(rows.content);  // As a try below may be.
   for (bool is_first = true;; is_first = false) {
     const bool was_open = line->session().connected();
     pg::Failure failure = line->Prepare(rows.days, until);
@@ -205,6 +221,7 @@ absl::StatusOr<Stored> Store::SendOn(Line* line, const Rows& rows) {
     if (is_first && is_lost && was_open && is_soon) continue;
     // What waits for a lock is told by the server or by our own clock, whichever comes first.
     if (is_lost || failure.sqlstate == kCancelled) Pause(failure);
+    if (in_doubt) KeepDoubt(rows.content);
     return absl::UnavailableError(failure.message);
   }
 }

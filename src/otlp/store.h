@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -64,6 +65,9 @@ class Store {
   std::string Counts(std::uint64_t persisted, std::uint64_t started, std::uint64_t rejected,
                      bool is_last);
   void Settle(std::uint64_t started, std::uint64_t rejected);
+  // Whether an earlier request may have stored this, its answer lost; it is forgotten then.
+  bool TakeDoubt(const TraceId& content);
+  void KeepDoubt(const TraceId& content);
   absl::Status Paused();
   void Pause(const pg::Failure& failure);
 
@@ -76,6 +80,7 @@ class Store {
   // Of batches whose fate is known.
   std::uint64_t started_ = 0;
   std::uint64_t rejected_ = 0;
+  std::deque<TraceId> in_doubt_;  // The newest, of requests that the sender was told to repeat.
   pg::Deadline paused_until_{};
   std::string why_paused_;
 };

@@ -197,6 +197,31 @@ TEST_F(ReceiverTest, ADatabaseThatIsAwayIsNoLoss) {
   EXPECT_EQ(receiver.counts().repeated, 0U);
 }
 
+// The process that stored them had them among its persisted spans, and not among those it started.
+TEST_F(ReceiverTest, ACommitWhoseAnswerIsLostIsCountedWhenItsBodyComesAgain) {
+  const std::string folder = PQhost(database_.connection());
+  if (!folder.starts_with('/')) GTEST_SKIP() << "the server has no socket here";
+  test::FaultyProxy proxy(folder + "/.s.PGSQL." + PQport(database_.connection()));
+  Store store({.conninfo = database_.conninfo() + " " + proxy.conninfo(),
+               .as_writer = true,
+               .version = "test",
+               .batch_timeout_ms = 1500,
+               .pause_ms = 0});
+  Receiver receiver(&store, {});
+  const std::string body = RequestOf(Bytes(2, SmallSpan(1)));
+  proxy.WhenServerSays("COPY", test::FaultyProxy::Fault::kSwallow, 1);
+  EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, 503);
+  EXPECT_EQ(Count(), "1");
+  EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, 200);
+  EXPECT_EQ(receiver.counts().spans_stored, 1U);
+  EXPECT_EQ(receiver.counts().repeated, 0U);
+  EXPECT_EQ(PostTo(receiver, kProtobufType, body).status, 200);
+  EXPECT_EQ(receiver.counts().repeated, 1U);
+  EXPECT_EQ(PostTo(receiver, kProtobufType, RequestOf(Bytes(2, SmallSpan(2)))).status, 200);
+  EXPECT_EQ(Writers(), (Rows{{"spanring serve", "2", "2", "0", "{}", "f"}}));
+  EXPECT_EQ(Count(), "2");
+}
+
 // Each step had as long, and those who waited for a worker were tried one behind the other.
 TEST_F(ReceiverTest, WhatWaitsForALockIsGivenUpInTimeAndNothingIsTriedForAMoment) {
   Store store({.conninfo = database_.conninfo(),
