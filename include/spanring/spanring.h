@@ -11,11 +11,12 @@
 //   span.Complete();
 #pragma once
 
-#include "spanring/attribute.h"  // IWYU pragma: export
-#include "spanring/config.h"     // IWYU pragma: export
-#include "spanring/context.h"    // IWYU pragma: export
-#include "spanring/id.h"         // IWYU pragma: export
-#include "spanring/options.h"    // IWYU pragma: export
-#include "spanring/span.h"       // IWYU pragma: export
-#include "spanring/stats.h"      // IWYU pragma: export
-#include "spanring/tracer.h"     // IWYU pragma: export
+#include "spanring/attribute.h"    // IWYU pragma: export
+#include "spanring/config.h"       // IWYU pragma: export
+#include "spanring/context.h"      // IWYU pragma: export
+#include "spanring/id.h"           // IWYU pragma: export
+#include "spanring/options.h"      // IWYU pragma: export
+#include "spanring/propagation.h"  // IWYU pragma: export
+#include "spanring/span.h"         // IWYU pragma: export
+#include "spanring/stats.h"        // IWYU pragma: export
+#include "spanring/tracer.h"       // IWYU pragma: export

@@ -213,5 +213,18 @@ TEST(Snippets, TraceparentJoinsTwoServices) {
   EXPECT_EQ(RunProgram("SPANRING_TRACEPARENT", "").exit_code, 0);
 }
 
+TEST(Snippets, PropagationJoinsServicesAndAChildProcess) {
+  const TestDatabase database;
+  EXPECT_EQ(RunProgram("SPANRING_PROPAGATION", database.conninfo()).exit_code, 0);
+  EXPECT_EQ(database.Rows("SELECT child.operation, parent.operation FROM trace_spans child"
+                          " LEFT JOIN trace_spans parent ON parent.span_id = child.parent_span_id"
+                          " ORDER BY child.operation"),
+            (std::vector<std::vector<std::string>>{
+                {"modal.inference", "runner.hybrid_router_call"},
+                {"router.inference_request", "runner.hybrid_router_call"},
+                {"runner.hybrid_router_call", "<null>"}}));
+  EXPECT_EQ(RunProgram("SPANRING_PROPAGATION", "").exit_code, 0);
+}
+
 }  // namespace
 }  // namespace spanring::test
