@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import ParamSpec, TypeVar
 
@@ -15,8 +16,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 M = TypeVar("M", bound=MutableMapping[str, str])
 
-# Of W3C: what others write there is passed on as it came.
-_CARRIED = ("tracestate", "baggage")
+# Of W3C: what others write there is passed on, by the rules of spanring/propagation.h.
+_MEMBER = re.compile(r"[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+_MEMBERS = 32
+_PRINTABLE = re.compile(r"[ -~]*")
+_BAGGAGE_BYTES = 8192
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 
@@ -85,10 +89,29 @@ def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+def _tracestate(header: str) -> str:
+    members = [member for member in (part.strip(" \t") for part in header.split(",")) if member]
+    if len(members) > _MEMBERS or not all(map(_MEMBER.fullmatch, members)):
+        return ""
+    return ",".join(members)
+
+
+def _baggage(header: str) -> str:
+    text = header.strip(" \t").replace("\t", " ")
+    if not _PRINTABLE.fullmatch(text):
+        return ""
+    if len(text) > _BAGGAGE_BYTES:
+        text = text[: _BAGGAGE_BYTES + 1].rpartition(",")[0].rstrip(" ")  # No member has a comma in it.
+    return text
+
+
+_CARRIED = {"tracestate": _tracestate, "baggage": _baggage}
+
+
 def extract(headers: Headers) -> SpanContext | None:
     """The caller's context of a request's headers, whose names may be in any case, and text or bytes.
 
-    None where there is no `traceparent`, or a malformed one.
+    None where there is no `traceparent`, or a malformed one. A malformed `tracestate` or `baggage` is left out.
     """
     parent = ""
     carried: dict[str, str] = {}
@@ -99,7 +122,10 @@ def extract(headers: Headers) -> SpanContext | None:
         elif name in _CARRIED:
             # A list over several lines is one list.
             carried[name] = f"{carried[name]},{_text(value)}" if name in carried else _text(value)
-    return _native.read_traceparent(parent, tuple(carried.items())) if parent else None
+    if not parent:
+        return None
+    read = ((name, _CARRIED[name](value)) for name, value in carried.items())
+    return _native.read_traceparent(parent, tuple((name, value) for name, value in read if value))
 
 
 def environment(context: Span | SpanContext | None = None) -> dict[str, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 
+import spanring
 from conftest import Database
 
 
@@ -350,6 +351,31 @@ def test_a_traces_sampling_goes_with_it(database: Database) -> None:
     assert set(database.spans()) == {"server 01", "client 01", "child 01", "fails"}
     assert database.run("SELECT sum(spans) FROM trace_rollups WHERE hours = 1") == "8"
     assert database.spans()["fails"]["metadata"] == {"spanring.sampled": False}
+
+
+def test_what_could_break_a_header_is_not_passed_on() -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    def carried(name: str, value: str) -> str | None:
+        context = spanring.extract({"traceparent": traceparent, name: value})
+        assert context is not None
+        headers = spanring.inject({}, context)
+        assert headers.pop("traceparent") == traceparent
+        return headers.get(name)
+
+    assert carried("tracestate", " a=1\t, ,,b@x= 2 ,") == "a=1,b@x= 2"
+    many = [f"k{i}=v" for i in range(33)]
+    assert carried("tracestate", ",".join(many[:32])) == ",".join(many[:32])
+    for wrong in (",".join(many), "a", "a=", "A=1", "a=1=2", "a=1\r\nx: y", "a=1\n", "a=\x7f", "a=\u00e9", "k" * 257 + "=v"):
+        assert carried("tracestate", wrong) is None
+    assert carried("baggage", "k = v;p\t,w=%20") == "k = v;p ,w=%20"
+    for wrong in ("k=v\r\nx: y", "k=v\n", "k=\0", "k=\u00e9"):
+        assert carried("baggage", wrong) is None
+    whole = "k=" + "v" * 8190
+    assert carried("baggage", whole) == whole
+    assert carried("baggage", whole + ",w=x") == whole
+    assert carried("baggage", "a=1 , " + whole) == "a=1"
+    assert carried("baggage", whole + "v") is None
 
 
 def test_a_fork_has_spans_of_its_own(database: Database) -> None:
