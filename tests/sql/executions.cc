@@ -42,14 +42,15 @@ void ExecutionTest::Write(std::int64_t execution_id, const std::vector<Span>& sp
         " started_at, completed_at, status, error_type, error_message, execution_id, metadata)"
         " VALUES ($1, $2, $3, $4, $5, $13::timestamptz + make_interval(secs => $6),"
         " $13::timestamptz + make_interval(secs => $7), $8, $9, $10, $11,"
-        " CASE WHEN $12 <> '' THEN jsonb_build_object('span.kind', $12::text) END)",
+        " nullif(jsonb_strip_nulls(jsonb_build_object('span.kind', nullif($12::text, '')))"
+        " || $14::jsonb, '{}'))",
         {absl::StrFormat("00000000-0000-0000-0000-%012d", execution_id), SpanId(span.id),
          span.parent == 0 ? pg::Parameter() : SpanId(span.parent), span.service, span.operation,
          absl::StrFormat("%.6f", span.start_s),
          span.end_s ? pg::Parameter(absl::StrFormat("%.6f", *span.end_s)) : pg::Parameter(),
          span.end_s ? span.status : "started", OrNull(span.error_type), OrNull(span.error_message),
          span.without_execution ? pg::Parameter() : std::to_string(execution_id), span.kind,
-         second_zero_});
+         second_zero_, span.attributes});
   }
 }
 

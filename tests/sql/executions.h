@@ -33,6 +33,7 @@ struct Span {
   std::string error_message = "";
   bool without_execution = false;  // the service did not know the execution's id
   std::string kind = "";           // metadata's span.kind
+  std::string attributes = "{}";   // the rest of metadata
 };
 
 // Rows of the answer, one column by name.

@@ -7,6 +7,7 @@ namespace spanring::test {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -220,6 +221,141 @@ TEST_F(NotSampled, AGapMayBeASpanThatIsNotStored) {
   Mark(2);
   EXPECT_THAT(Confidences(2), HasSubstr("NETWORK_TIMEOUT 0.40"));
   EXPECT_THAT(Causes(2).at(0).evidence, HasSubstr("so that one may that is not stored"));
+}
+
+// A call between services, from both sides: which of them failed?
+class Sides : public RootCauseTypes {
+ protected:
+  // The runner calls the router from second 1 on.
+  static void WriteCall(std::int64_t execution, Span client, std::optional<Span> server,
+                        const std::string& runner_status = "failed") {
+    const double end_s = runner_status == "completed" ? 40 : client.end_s.value_or(0) + 1;
+    client.kind = "client";
+    std::vector<Span> spans = {{1, 0, "runner", "execute", 0, end_s, runner_status}, client};
+    if (server) {
+      server->kind = "server";
+      spans.push_back(*server);
+    }
+    Write(execution, spans);
+  }
+  // `type service operation` of each candidate.
+  static std::vector<std::string> Answers(std::int64_t execution) {
+    std::vector<std::string> answers;
+    for (const Cause& cause : Causes(execution)) {
+      answers.push_back(absl::StrCat(cause.type, " ", cause.service, " ", cause.operation));
+    }
+    return answers;
+  }
+};
+
+TEST_F(Sides, TheServersErrorIsTheCauseOfItsClients) {
+  WriteCall(1, {2, 1, "runner", "call", 1, 9, "failed", "500", "HTTP 500"},
+            Span{3, 2, "router", "infer", 2, 8, "failed", "KeyError", "no model"});
+  EXPECT_THAT(Answers(1), ElementsAre("UNKNOWN router infer"));
+  EXPECT_EQ(Causes(1).at(0).evidence,
+            "router.infer (span 0000000000000003) failed after 6.0 s: KeyError: no model; no span "
+            "below it failed; propagated to runner.call, runner.execute");
+  EXPECT_THAT(Causes(1).at(0).recommendation, HasSubstr("read the logs of router"));
+  // Also where the client's error is of a known kind, and the server's is not.
+  WriteCall(2, {2, 1, "runner", "call", 1, 9, "failed", "ECONNRESET"},
+            Span{3, 2, "router", "infer", 2, 8, "failed", "KeyError", "no model"});
+  EXPECT_THAT(Answers(2), ElementsAre("UNKNOWN router infer"));
+}
+
+TEST_F(Sides, AConnectionThatWasRefusedIsTheClientsAndNamesWhomItCalled) {
+  Span client = {2, 1, "runner", "call", 1, 1.1, "failed", "ConnectionRefusedError"};
+  WriteCall(1, client, std::nullopt);
+  EXPECT_THAT(Answers(1), ElementsAre("CONNECTION_FAILURE runner call"));
+  EXPECT_THAT(Causes(1).at(0).evidence, Not(HasSubstr("it called")));
+  EXPECT_THAT(Causes(1).at(0).recommendation, HasSubstr("what runner.call connects to is up"));
+
+  client.attributes = R"({"peer.service": "router", "server.address": "10.0.0.7"})";
+  WriteCall(2, client, std::nullopt);
+  EXPECT_THAT(Answers(2), ElementsAre("CONNECTION_FAILURE runner call"));
+  EXPECT_THAT(Causes(2).at(0).evidence, HasSubstr("; it called router; no span below it failed"));
+  EXPECT_THAT(Causes(2).at(0).recommendation,
+              HasSubstr("check that router, which runner.call connects to, is up and reachable"));
+
+  client.attributes = R"({"server.address": "10.0.0.7", "server.port": 8000})";
+  WriteCall(3, client, std::nullopt);
+  EXPECT_THAT(Causes(3).at(0).evidence, HasSubstr("; it called 10.0.0.7:8000;"));
+  // Of other errors nobody asks whether it is up.
+  client.error_type = "ValueError";
+  WriteCall(4, client, std::nullopt);
+  EXPECT_THAT(Causes(4).at(0).evidence, Not(HasSubstr("it called")));
+}
+
+TEST_F(Sides, ATimeoutIsTheClientsWhoSpentTheTimeIsTheServers) {
+  for (const bool by_status : {true, false}) {
+    const std::int64_t execution = by_status ? 1 : 2;
+    WriteCall(execution,
+              {2, 1, "runner", "call", 1, 31, by_status ? "timeout" : "failed",
+               by_status ? "" : "httpx.ReadTimeout"},
+              Span{3, 2, "router", "infer", 1.1, 50});
+    EXPECT_THAT(Answers(execution),
+                ElementsAre("SLOW_DEPENDENCY router infer", "SERVICE_TIMEOUT runner call"));
+    EXPECT_THAT(Causes(execution).at(0).evidence,
+                HasSubstr("spent 48.9 s itself in 1 span of the 30.0 s after which runner.call "
+                          "(span 0000000000000002) timed out"));
+    EXPECT_THAT(
+        Causes(execution).at(1).evidence,
+        HasSubstr("; router.infer (span 0000000000000003) went on, and completed 19.0 s later;"));
+  }
+}
+
+TEST_F(Sides, AnAnswerThatGotLostIsTheNetworks) {
+  WriteCall(1, {2, 1, "runner", "call", 1, 9, "failed", "ECONNRESET"},
+            Span{3, 2, "router", "infer", 1.1, 2});
+  EXPECT_THAT(Answers(1), ElementsAre("CONNECTION_FAILURE router -> runner infer -> call"));
+  EXPECT_THAT(Causes(1).at(0).evidence,
+              HasSubstr("; router.infer (span 0000000000000003) had completed after 900.0 ms;"));
+  EXPECT_THAT(Causes(1).at(0).recommendation,
+              HasSubstr("check the network and proxies on the way router -> runner"));
+  for (const char* error : {"http.client.IncompleteRead", "httpx.RemoteProtocolError",
+                            "aiohttp.ServerDisconnectedError"}) {
+    WriteCall(2, {2, 1, "runner", "call", 1, 9, "failed", error},
+              Span{3, 2, "router", "infer", 1.1, 2});
+    EXPECT_EQ(Answers(2).at(0), "CONNECTION_FAILURE router -> runner infer -> call") << error;
+    Database().Run("DELETE FROM trace_spans WHERE execution_id = 2");
+  }
+}
+
+TEST_F(Sides, AnAnswerThatNeverCameIsTheNetworksHoweverShortTheDeadline) {
+  const Span client = {2, 1, "runner", "call", 1, 31, "failed", "httpx.ReadTimeout"};
+  WriteCall(1, client, Span{3, 2, "router", "infer", 1.1, 2});
+  EXPECT_THAT(Answers(1), ElementsAre("NETWORK_TIMEOUT router -> runner infer -> call",
+                                      "SERVICE_TIMEOUT runner call"));
+  EXPECT_THAT(Causes(1).at(1).evidence, HasSubstr("had completed after 900.0 ms"));
+  // The request was late, and the server's time was short.
+  WriteCall(2, client, Span{3, 2, "router", "infer", 21, 30});
+  EXPECT_EQ(Answers(2).at(0), "NETWORK_TIMEOUT runner -> router call -> infer");
+  // Half of the time is not most of it.
+  WriteCall(3, client, Span{3, 2, "router", "infer", 1, 16});
+  EXPECT_THAT(Answers(3), ElementsAre("SERVICE_TIMEOUT runner call"));
+}
+
+TEST_F(Sides, AClientsOwnErrorStaysItsOwn) {
+  // It was answered, and could not read what it got.
+  WriteCall(1, {2, 1, "runner", "call", 1, 9, "failed", "ValueError", "no JSON"},
+            Span{3, 2, "router", "infer", 1.1, 2});
+  EXPECT_THAT(Answers(1), ElementsAre("UNKNOWN runner call"));
+  EXPECT_THAT(Causes(1).at(0).evidence, HasSubstr("had completed after 900.0 ms"));
+  // A span that is no client's may have done anything in its time.
+  Write(2, {{1, 0, "runner", "execute", 0, 31, "timeout"}, {2, 1, "router", "infer", 1, 2}});
+  EXPECT_THAT(Answers(2), ElementsAre("SERVICE_TIMEOUT runner execute"));
+}
+
+TEST_F(Sides, AServersErrorThatItsClientHandledIsSaidAndWeighsLittle) {
+  const Span server = {3, 2, "router", "infer", 2, 8, "failed", "KeyError", "no model"};
+  WriteCall(1, {2, 1, "runner", "call", 1, 9}, server, "completed");
+  EXPECT_EQ(Confidences(1), "UNKNOWN 0.05");
+  EXPECT_EQ(Causes(1).at(0).service, "router");
+  EXPECT_THAT(Causes(1).at(0).evidence, HasSubstr("; its caller went on"));
+  // The call failed too, and its caller went on.
+  WriteCall(2, {2, 1, "runner", "call", 1, 9, "failed", "500"}, server, "completed");
+  EXPECT_EQ(Confidences(2), "UNKNOWN 0.05");
+  EXPECT_EQ(Causes(2).at(0).service, "router");
+  EXPECT_THAT(Causes(2).at(0).evidence, HasSubstr("; its caller went on"));
 }
 
 TEST_F(RootCauseTypes, OneTraceIsAskedByItsId) {

@@ -16,9 +16,15 @@ BEGIN
                 WHEN p_parent_service IS NULL THEN 'in neither of them'
                 ELSE 'or in ' || p_parent_service || '''s own work that no span covers'
             END
+        WHEN p_type = 'CONNECTION_FAILURE' AND p_service LIKE '% -> %' THEN
+            'check the network and proxies on the way ' || p_service || ', their limits and idle '
+            'timeouts: the call was completed, and its answer did not arrive'
         WHEN p_type = 'CONNECTION_FAILURE' THEN
-            'check that what ' || trace_label(p_service, p_operation) || ' connects to is up and '
-            'reachable: address, port, DNS, firewall, connection limits'
+            'check that ' || coalesce(
+                p_parent_service || ', which ' || trace_label(p_service, p_operation)
+                    || ' connects to,',
+                'what ' || trace_label(p_service, p_operation) || ' connects to')
+            || ' is up and reachable: address, port, DNS, firewall, connection limits'
         WHEN p_type = 'PROCESS_CRASH' THEN
             'find out what killed the process of ' || p_service || ' at that time: the '
             'kernel''s out-of-memory log, its exit code or signal, its last log lines, '

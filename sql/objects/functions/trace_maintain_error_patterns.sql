@@ -19,7 +19,9 @@ DECLARE
         || '|connect(ion)?[ _-]?timed[ _-]?out'
         || '|(could not|cannot|can''t|failed to|unable to) connect'
         || '|no route to host|(host|network) (is )?unreachable|broken pipe|socket hang ?up'
-        || '|server closed the connection|remote end closed'
+        || '|server closed the connection|remote end closed|peer closed connection'
+        || '|incomplete ?read|server ?disconnected|chunked ?encoding ?error'
+        || '|\mhttpx\.(read|write|remoteprotocol)error'
         || '|no such host|name or service not known|could ?n[o'']t resolve|could not resolve'
         || '|name resolution|getaddrinfo|\mdns\M';
     -- "timeout of 5000ms exceeded", "deadline has passed", "DeadlineExceeded"

@@ -11,6 +11,10 @@
 -- A span that timed out owned the deadline; what completed below it in another service, and took
 -- most of its time, spent it.
 --
+-- Of a call, whose span says that it is a client's, the sides are told apart: a failure of the
+-- server is below it; where the server completed, its answer was late or got lost; where there is
+-- no span of the server, it may not have been reached.
+--
 -- Where a process was killed, or ended, amid a span, whoever accounted for it stored the span as
 -- failed with error type process_crash or process_exit. Whatever failed below such a span may be
 -- its effect, and all spans around it in the process ended with it: the deepest one is named.
@@ -92,6 +96,36 @@ BEGIN
         ) AS texts
         CROSS JOIN LATERAL trace_match_error(texts.applies_to, texts.error) AS pattern
     ),
+    -- A client's span holds nothing but the call. So where it timed out, silence for most of its time
+    -- was the network, however short.
+    timed_calls AS MATERIALIZED (
+        SELECT
+            failures.row_order,
+            (v_limits.dependency_share * failures.duration_ns)::bigint AS silence_ns
+        FROM failures
+        LEFT JOIN errors ON errors.applies_to = 'type' AND errors.error = failures.error_type
+        WHERE failures.metadata ->> 'span.kind' = 'client'
+          AND (failures.status = 'timeout' OR errors.root_cause_type = 'SERVICE_TIMEOUT')
+    ),
+    -- Who answered a client's failed call, the last if several did.
+    answers_to AS MATERIALIZED (
+        SELECT DISTINCT ON (call.row_order)
+            call.row_order, server.service AS answer_service,
+            server.operation AS answer_operation,
+            format(
+                CASE WHEN server.overflow_ns > 0
+                    THEN '; %s went on, and completed %s later'
+                    ELSE '; %s had completed after %s' END,
+                trace_label(server.service, server.operation, server.span_id),
+                trace_seconds(CASE WHEN server.overflow_ns > 0
+                    THEN server.overflow_ns ELSE server.duration_ns END)
+            ) AS answer
+        FROM failures AS call
+        JOIN tree AS server ON server.parent_row = call.row_order
+        WHERE call.metadata ->> 'span.kind' = 'client'
+          AND server.service <> call.service AND server.status = 'completed'
+        ORDER BY call.row_order, server.offset_ns DESC, server.row_order DESC
+    ),
     -- As trace_gaps() has them, without another look at the spans.
     network_gaps AS MATERIALIZED (
         SELECT
@@ -104,14 +138,16 @@ BEGIN
         FROM (
             SELECT
                 CASE WHEN gap_before_row = parent_row THEN 'lead' ELSE 'between' END AS kind,
-                gap_before_row AS from_row, row_order AS to_row, parent_row,
+                gap_before_row AS from_row, tree.row_order AS to_row, parent_row,
                 gap_before_ns AS gap_ns
             FROM tree
-            WHERE gap_before_ns > v_limits.network_gap_ns
+            LEFT JOIN timed_calls AS call ON call.row_order = tree.parent_row
+            WHERE gap_before_ns > least(v_limits.network_gap_ns, call.silence_ns)
             UNION ALL
-            SELECT 'tail', tail_gap_row, row_order, row_order, tail_gap_ns
+            SELECT 'tail', tail_gap_row, tree.row_order, tree.row_order, tail_gap_ns
             FROM tree
-            WHERE tail_gap_ns > v_limits.network_gap_ns
+            LEFT JOIN timed_calls AS call ON call.row_order = tree.row_order
+            WHERE tail_gap_ns > least(v_limits.network_gap_ns, call.silence_ns)
         ) AS gaps
         JOIN tree AS opening ON opening.row_order = gaps.from_row
         JOIN tree AS closing ON closing.row_order = gaps.to_row
@@ -142,6 +178,12 @@ BEGIN
         SELECT
             leaves.*,
             silent_spans.said AS silent_process,
+            answers_to.answer, answers_to.answer_service, answers_to.answer_operation,
+            -- Whom a client called, where it says so.
+            coalesce(
+                metadata ->> 'peer.service',
+                (metadata ->> 'server.address') || coalesce(':' || (metadata ->> 'server.port'), '')
+            ) AS called,
             -- Silence between services inside the span is a cause of its own, below.
             greatest(coalesce(self_time_ns, 0) - coalesce(silent.gap_ns, 0), 0) AS own_ns,
             CASE
@@ -194,6 +236,7 @@ BEGIN
         LEFT JOIN silent_spans
             ON silent_spans.trace_id = leaves.trace_id AND silent_spans.span_id = leaves.span_id
             AND leaves.status = 'started'
+        LEFT JOIN answers_to ON answers_to.row_order = leaves.row_order
         WHERE NOT CASE WHEN is_process_end THEN has_same_below ELSE has_failure_below END
     ),
     slowest AS (
@@ -237,7 +280,11 @@ BEGIN
                     WHEN 'PROCESS_CRASH' THEN '; the process was killed amid this operation'
                     WHEN 'PROCESS_EXIT' THEN '; the process ended amid this operation'
                     ELSE coalesce('; its ' || min(silent_process), '')
-                END,
+                END
+                || coalesce((array_agg(answer ORDER BY row_order))[1], CASE type
+                    WHEN 'CONNECTION_FAILURE'
+                        THEN '; it called ' || (array_agg(called ORDER BY row_order))[1]
+                END, ''),
                 CASE WHEN bool_and(is_recovered) THEN '; its caller went on' ELSE '' END
                 || CASE
                     WHEN bool_or(has_failure_below) THEN '; other spans below it failed as well'
@@ -263,6 +310,15 @@ BEGIN
             max(CASE WHEN is_process_end THEN depth + 1 ELSE 0 END) AS end_depth,
             max(own_ns) AS weight_ns,
             bool_or(is_process_end) AS is_process_end,
+            -- What failed to connect, or lost the connection on which its answer came.
+            CASE WHEN type = 'CONNECTION_FAILURE' THEN (array_agg(called ORDER BY row_order))[1] END
+                AS called,
+            CASE WHEN type = 'CONNECTION_FAILURE' AND count(answer) = count(*) THEN
+                (array_agg(answer_service || ' -> ' || service ORDER BY row_order))[1] END
+                AS way_service,
+            CASE WHEN type = 'CONNECTION_FAILURE' AND count(answer) = count(*) THEN
+                (array_agg(answer_operation || ' -> ' || operation ORDER BY row_order))[1] END
+                AS way_operation,
             min(row_order) AS row_order
         FROM origins
         CROSS JOIN total
@@ -412,11 +468,12 @@ BEGIN
             END AS weight
         FROM (
             SELECT
-                type, service, operation,
+                type, coalesce(way_service, service) AS service,
+                coalesce(way_operation, operation) AS operation,
                 evidence || coalesce('; propagated to ' || reached.callers, '')
                     || coalesce('; pattern ' || quote_literal(own_pattern), '') AS evidence,
                 confidence, is_recovered, is_repaired, span_ids, end_depth, weight_ns,
-                failed.row_order, own_recommendation
+                failed.row_order, called, own_recommendation
             FROM failed
             LEFT JOIN reached ON reached.row_order = failed.row_order
             UNION ALL
@@ -433,7 +490,7 @@ BEGIN
                 CASE WHEN is_failing THEN 0.40 ELSE 0.72 END,
                 is_failing AND is_recovered, is_failing AND is_repaired,
                 CASE WHEN is_failing THEN failed_span_ids ELSE span_ids END || parent_span_id,
-                0, 0, storms.row_order, NULL
+                0, 0, storms.row_order, NULL, NULL
             FROM storms
             CROSS JOIN total
         ) AS known
@@ -441,7 +498,7 @@ BEGIN
     candidates AS (
         SELECT
             type, service, operation, evidence, weight AS confidence, span_ids, end_depth,
-            weight_ns, row_order, NULL AS parent_service, own_recommendation
+            weight_ns, row_order, called AS other_service, own_recommendation
         FROM explicit
 
         UNION ALL
@@ -630,7 +687,7 @@ BEGIN
         evidence,
         coalesce(
             own_recommendation,
-            trace_advice(type, service, operation, parent_service, p_execution_id)),
+            trace_advice(type, service, operation, other_service, p_execution_id)),
         round(confidence, 2),
         (row_number() OVER ranking)::integer,
         span_ids
