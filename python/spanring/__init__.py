@@ -39,6 +39,7 @@ from spanring._traced import set_execution_context, traced
 
 _native.set_describer(_errors.describe)
 _life.follow_multiprocessing()
+_life.deliver_at_exit()
 
 __all__ = [
     "Span",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
 from typing import Any
@@ -66,6 +68,19 @@ def follow_multiprocessing() -> None:
     process: Any = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         _leave_in_order()
+
+
+def _deliver() -> None:
+    # The interpreter takes its signal handlers away before the tracer's own exit hook runs: from then on a second
+    # signal would end the process amid its last delivery. Servers get two: from the terminal or the service
+    # manager, and from their master.
+    with contextlib.suppress(SystemExit, KeyboardInterrupt):
+        if _native.flush(_exit_timeout_ms) == _TIMEOUT:
+            _native.shutdown(0)  # All the time there was.
+
+
+def deliver_at_exit() -> None:
+    atexit.register(_deliver)
 
 
 def enabled() -> bool:
