@@ -334,6 +334,22 @@ TEST_F(Sides, AnAnswerThatNeverCameIsTheNetworksHoweverShortTheDeadline) {
   EXPECT_THAT(Answers(3), ElementsAre("SERVICE_TIMEOUT runner call"));
 }
 
+TEST_F(Sides, ATimeoutIsToldByItsTextToo) {
+  WriteCall(1, {2, 1, "runner", "call", 1, 31, "failed", "", "deadline of 30 s exceeded"},
+            Span{3, 2, "router", "infer", 1.1, 2});
+  EXPECT_EQ(RootCause(1), "NETWORK_TIMEOUT");
+}
+
+TEST_F(Sides, ATimeoutThatWasRetriedWithSuccessIsNoNetworksTimeout) {
+  Write(1, {{1, 0, "runner", "execute", 0, 40},
+            {2, 1, "runner", "call", 1, 31, "timeout", "", "", false, "client"},
+            {3, 2, "router", "infer", 1.1, 2},
+            {4, 1, "runner", "call", 32, 33, "completed", "", "", false, "client"},
+            {5, 4, "router", "infer", 32.1, 32.9}});
+  EXPECT_THAT(Answers(1), ElementsAre("SERVICE_TIMEOUT runner call"));
+  EXPECT_THAT(Causes(1).at(0).evidence, HasSubstr("; its caller went on"));
+}
+
 TEST_F(Sides, AClientsOwnErrorStaysItsOwn) {
   // It was answered, and could not read what it got.
   WriteCall(1, {2, 1, "runner", "call", 1, 9, "failed", "ValueError", "no JSON"},
