@@ -340,6 +340,15 @@ TEST_F(Sides, ATimeoutIsToldByItsTextToo) {
   EXPECT_EQ(RootCause(1), "NETWORK_TIMEOUT");
 }
 
+TEST_F(Sides, AServersOwnTimeoutStaysItsOwnHoweverLateItBegan) {
+  for (const char* status : {"timeout", "failed"}) {
+    WriteCall(1, {2, 1, "router", "call", 1, 5, status, "RuntimeError", "modal timed out"},
+              Span{3, 2, "modal", "inference", 3.5, 5, "timeout", "TimeoutError"});
+    EXPECT_THAT(Answers(1), ElementsAre("SERVICE_TIMEOUT modal inference")) << status;
+    Database().Run("DELETE FROM trace_spans");
+  }
+}
+
 TEST_F(Sides, ATimeoutThatWasRetriedWithSuccessIsNoNetworksTimeout) {
   Write(1, {{1, 0, "runner", "execute", 0, 40},
             {2, 1, "runner", "call", 1, 31, "timeout", "", "", false, "client"},

@@ -97,18 +97,24 @@ BEGIN
         CROSS JOIN LATERAL trace_match_error(texts.applies_to, texts.error) AS pattern
     ),
     -- A client's span holds nothing but the call. So where it timed out, silence for most of its time
-    -- was the network, however short; unless its caller did without it.
+    -- was the network, however short; unless something failed below, or its caller did without it.
     timed_calls AS MATERIALIZED (
         SELECT
-            failures.row_order,
-            (v_limits.dependency_share * failures.duration_ns)::bigint AS silence_ns
-        FROM failures
+            call.row_order, (v_limits.dependency_share * call.duration_ns)::bigint AS silence_ns
+        FROM (
+            SELECT
+                *,
+                coalesce(lead(row_order) OVER (ORDER BY row_order), 0)
+                    BETWEEN row_order + 1 AND last_row AS has_any_below
+            FROM failures
+        ) AS call
         LEFT JOIN errors AS by_type
-            ON by_type.applies_to = 'type' AND by_type.error = failures.error_type
+            ON by_type.applies_to = 'type' AND by_type.error = call.error_type
         LEFT JOIN errors AS by_text
-            ON by_text.applies_to = 'message' AND by_text.error = failures.error_message
-        WHERE failures.metadata ->> 'span.kind' = 'client' AND NOT failures.is_recovered
-          AND (failures.status = 'timeout' OR coalesce(
+            ON by_text.applies_to = 'message' AND by_text.error = call.error_message
+        WHERE call.metadata ->> 'span.kind' = 'client'
+          AND NOT call.is_recovered AND NOT call.has_any_below
+          AND (call.status = 'timeout' OR coalesce(
               by_type.root_cause_type, by_text.root_cause_type) = 'SERVICE_TIMEOUT')
     ),
     -- Who answered a client's failed call, the last if several did.
