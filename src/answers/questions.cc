@@ -186,13 +186,10 @@ FROM (
         array_agg(DISTINCT created_at) AS created_at, min(started_at) AS since,
         max(CASE status
             WHEN 'started' THEN now() ELSE coalesce(completed_at, started_at) END) AS until,
-        ARRAY(
-            SELECT writer_id FROM trace_open_spans
-            WHERE (trace_id, span_id) IN (
-                SELECT trace_id, span_id FROM tree WHERE status = 'started')) AS writers
+        array_agg(DISTINCT trace_id) FILTER (WHERE status = 'started') AS traces
     FROM tree
 ) AS met
-CROSS JOIN LATERAL trace_dropped(met.created_at, met.writers, met.since, met.until) AS dropped
+CROSS JOIN LATERAL trace_dropped(met.created_at, met.traces, met.since, met.until) AS dropped
 CROSS JOIN covers AS recorded
 WHERE NOT recorded.is_adjusted AND EXISTS (SELECT FROM tree))sql";
 

@@ -1,11 +1,11 @@
 -- What the writers of some spans lost while these ran. A batch's committed_at is the created_at of
--- its spans, which tells their writers; those of open spans the caller knows.
+-- its spans, which tells their writers; those of open spans are found by their traces.
 --
 -- A row may have been refused long after its span ended: the writer counts it in the transaction
 -- that stores the others of the batch.
 CREATE OR REPLACE FUNCTION trace_dropped(
     p_created_at timestamptz[],
-    p_writers uuid[],
+    p_traces uuid[],
     p_since timestamptz,
     p_until timestamptz,
     OUT spans bigint,
@@ -20,12 +20,11 @@ AS $$
 DECLARE
     v_writers uuid[];
 BEGIN
-    SELECT array_agg(DISTINCT writer_id) INTO v_writers
-    FROM (
-        SELECT writer_id FROM trace_batches WHERE committed_at = ANY (p_created_at)
-        UNION ALL
-        SELECT unnest(p_writers)
-    ) AS writers (writer_id);
+    v_writers := ARRAY(SELECT writer_id FROM trace_batches WHERE committed_at = ANY (p_created_at));
+    IF cardinality(p_traces) > 0 THEN
+        v_writers := v_writers
+            || ARRAY(SELECT writer_id FROM trace_open_spans WHERE trace_id = ANY (p_traces));
+    END IF;
 
     SELECT
         coalesce(sum(lost), 0)::bigint,
@@ -44,6 +43,6 @@ $$;
 
 COMMENT ON FUNCTION trace_dropped(timestamptz[], uuid[], timestamptz, timestamptz) IS
     'How many spans were dropped between p_since and p_until, and why, by the writers of the '
-    'batches with these created_at and by p_writers.';
+    'batches with these created_at and of the open spans of p_traces.';
 
 REVOKE ALL ON FUNCTION trace_dropped(timestamptz[], uuid[], timestamptz, timestamptz) FROM PUBLIC;

@@ -452,7 +452,7 @@ BEGIN
         SELECT *
         FROM trace_dropped(
             ARRAY(SELECT DISTINCT created_at FROM tree),
-            ARRAY(SELECT writer_id FROM open_spans),
+            ARRAY(SELECT DISTINCT trace_id FROM tree WHERE status = 'started'),
             (SELECT started_at FROM total),
             (SELECT max(CASE status WHEN 'started' THEN now()
                  ELSE coalesce(completed_at, started_at) END) FROM tree)
