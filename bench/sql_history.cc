@@ -23,12 +23,8 @@ constexpr std::uint64_t kExecutionsAtOnce = 20'000;
 
 // The days that lie behind us, $1 of them, which have no partitions yet.
 constexpr char kMakePartitions[] = R"sql(
-SELECT format(
-    'CREATE TABLE trace_spans_%s PARTITION OF trace_spans FOR VALUES FROM (%L) TO (%L)',
-    to_char(day, 'YYYYMMDD'), day AT TIME ZONE 'UTC', (day + interval '1 day') AT TIME ZONE 'UTC')
-FROM generate_series(
-    date_trunc('day', now() AT TIME ZONE 'UTC') - $1::integer * interval '1 day',
-    date_trunc('day', now() AT TIME ZONE 'UTC') - interval '1 day', interval '1 day') AS day
+SELECT trace_ensure_days(ARRAY(
+    SELECT (now() AT TIME ZONE 'UTC')::date - n FROM generate_series(1, $1::integer) AS n))
 )sql";
 
 // Executions $1 to $2, of $3, whose last one begins at the last full hour before now and whose
@@ -151,12 +147,7 @@ void InPieces(const std::string& what, const std::string& conninfo, std::uint64_
 
 void MakeHistory(const std::string& conninfo, const History& history) {
   const pg::Connection connection = Connected(conninfo);
-  const auto statements =
-      pg::Query(connection.get(), kMakePartitions, {{std::to_string(history.days)}});
-  Check(statements.status());
-  for (int row = 0; row < PQntuples(statements->get()); ++row) {
-    Execute(connection.get(), std::string(pg::Cell(statements->get(), row, 0)));
-  }
+  Check(pg::Query(connection.get(), kMakePartitions, {{std::to_string(history.days)}}).status());
   Execute(connection.get(), "SELECT trace_ensure_partitions()");
 
   const std::uint64_t pieces = (history.executions + kExecutionsAtOnce - 1) / kExecutionsAtOnce;

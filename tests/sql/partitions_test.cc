@@ -130,6 +130,27 @@ TEST_F(Partitions, AbsurdArgumentsAreRefused) {
   }
 }
 
+// Each query would read and compare each validated constraint of each partition (migration 009).
+TEST_F(Partitions, ConstraintsHoldAndThePlannerNeedNotReadThem) {
+  database_.Run(
+      "ALTER TABLE trace_spans ADD CONSTRAINT of_a_user CHECK (service <> 'nobody');"
+      "SELECT trace_ensure_days(ARRAY[current_date - 40])");
+  EXPECT_EQ(database_.Value("SELECT string_agg(DISTINCT conname || ' ' || convalidated, ', ')"
+                            " FROM pg_constraint WHERE contype = 'c' AND conrelid IN"
+                            " (SELECT relid FROM pg_partition_tree('trace_spans'))"),
+            "of_a_user true, trace_spans_status_check false");
+  for (const char* wrong : {"'router', 'finished'", "'nobody', 'completed'"}) {
+    for (const char* day : {"now() - interval '40 days'", "now()", "'1999-01-01'"}) {
+      const auto inserted = pg::Query(
+          database_.connection(),
+          absl::StrCat("INSERT INTO trace_spans (trace_id, span_id, operation, started_at, service,"
+                       " status) VALUES (gen_random_uuid(), gen_random_uuid(), 'o', ",
+                       day, ", ", wrong, ")"));
+      EXPECT_THAT(std::string(inserted.status().message()), HasSubstr("[23514]")) << wrong << day;
+    }
+  }
+}
+
 TEST_F(Partitions, RetentionDropsWholeDaysAndDeletesTheRest) {
   database_.Run(
       "CREATE TABLE old PARTITION OF trace_spans FOR VALUES"

@@ -21,10 +21,11 @@ SET datestyle = 'ISO'
 SET lock_timeout = '3s'
 AS $$
 DECLARE
-    v_today date := (pg_catalog.now() AT TIME ZONE 'UTC')::date;
-    v_day   date;
-    v_name  text;
-    v_made  integer := 0;
+    v_today  date := (pg_catalog.now() AT TIME ZONE 'UTC')::date;
+    v_day    date;
+    v_name   text;
+    v_checks text;
+    v_made   integer := 0;
 BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_catalog.unnest(p_days) AS day
@@ -51,14 +52,24 @@ BEGIN
             v_name := 'trace_spans_' || pg_catalog.to_char(v_day::timestamp, 'YYYYMMDD'::text);
             BEGIN
                 EXECUTE pg_catalog.format(
-                    'CREATE TABLE %I (LIKE trace_spans INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
-                    v_name);
+                    'CREATE TABLE %I (LIKE trace_spans INCLUDING DEFAULTS)', v_name);
             EXCEPTION WHEN duplicate_table OR duplicate_object THEN
                 -- A detached partition, or somebody's own: the other days must not wait for it.
                 RAISE WARNING 'no partition for %: % exists and is none; that day''s spans go to '
                     'trace_spans_default until it is attached or renamed', v_day, v_name;
                 CONTINUE;
             END;
+            -- As they are on trace_spans, also NOT VALID, which LIKE would not keep.
+            SELECT pg_catalog.string_agg(
+                pg_catalog.format(
+                    'ADD CONSTRAINT %I %s', conname, pg_catalog.pg_get_constraintdef(oid)),
+                ', ')
+            INTO v_checks
+            FROM pg_catalog.pg_constraint
+            WHERE conrelid = 'trace_spans'::regclass AND contype = 'c'::"char";
+            IF v_checks IS NOT NULL THEN
+                EXECUTE pg_catalog.format('ALTER TABLE %I ', v_name) || v_checks;
+            END IF;
             -- Who inserts from now on waits before it looks for the row's partition: behind the move it
             -- would find that the default one is no longer the right one, and fail.
             LOCK TABLE ONLY trace_spans IN SHARE ROW EXCLUSIVE MODE;
