@@ -38,10 +38,11 @@ Deadline BatchSender::InTime() const {
                   std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_));
 }
 
-BatchSender::Result BatchSender::Send(const flush::Batch& batch) {
+BatchSender::Result BatchSender::Send(const flush::Batch& batch, int refusals) {
   if (in_doubt_sequence_ != batch.sequence) refused_in_doubt_ = 0;
   in_doubt_sequence_ = batch.sequence;
   Sort(batch);
+  is_last_try_ = refusals + 1 >= MostTries(row_count_);
   Result result;
   std::uint64_t refused = 0;
   result.failure = SendWhole(batch);
@@ -145,7 +146,8 @@ Failure BatchSender::SendWhole(const flush::Batch& batch) {
 }
 
 // The server refused some row of the batch: halve it until that row stands alone, all in the one
-// transaction that the ledger guards. When no row at all is taken it is not the rows' fault.
+// transaction that the ledger guards. When no row at all is taken it is not the rows' fault; those
+// that are only summed do not go with them in the end.
 Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refused) {
   summary_.Clear();
   if (sampled_out_ > 0) summary_.AddUnstored(Bytes(batch.data));
@@ -154,7 +156,7 @@ Failure BatchSender::SendInPieces(const flush::Batch& batch, std::uint64_t* refu
   Failure failure = Continue(absl::StrCat("BEGIN; ", Limits(), LedgerRow(), "; ", CopySpans()));
   if (failure.ok() && row_count_ > 0) {
     failure = SendPiece(rows_, row_count_, refused);
-    if (failure.ok() && *refused == row_count_) {
+    if (failure.ok() && *refused == row_count_ && !(is_last_try_ && sampled_out_ > 0)) {
       failure = {FailureKind::kBadRow, "the server refused every row of a batch", ""};
     }
   }

@@ -46,7 +46,9 @@ class BatchSender {
     std::uint64_t sampled_out = 0;
     bool settled() const { return failure.ok() || failure.kind == FailureKind::kAlreadyThere; }
   };
-  Result Send(const flush::Batch& batch);
+  // `refusals`: how often it was refused as a whole before. At the last one the sums of what is not
+  // stored are taken, though no row that is stored was.
+  Result Send(const flush::Batch& batch, int refusals = 0);
   // Another may send the last batch in our stead: nothing is known of it here that the database
   // does not know.
   bool MayForget() const noexcept { return refused_in_doubt_ == 0; }
@@ -85,6 +87,7 @@ class BatchSender {
   std::string_view rows_;  // Those to be stored: the batch's own, or a copy without the others.
   std::uint32_t row_count_ = 0;
   std::uint32_t sampled_out_ = 0;
+  bool is_last_try_ = false;
   std::vector<std::uint8_t> copy_;
 
   // Of a batch whose commit had no answer: how many of its rows were refused, if it took place.

@@ -258,7 +258,7 @@ void Shipper::Ship() {
   if (!LoadBatch()) return;
   BatchSender::Result result;
   if (now - prepared_ >= kPrepareEvery) result.failure = Prepare();
-  if (result.failure.ok()) result = sender_.Send(*batch_);
+  if (result.failure.ok()) result = sender_.Send(*batch_, tries_);
   last_use_ = Clock::now();
   if (result.settled()) {
     if (result.failure.ok()) CountsStored();

@@ -272,7 +272,7 @@ absl::Status Recovery::ApplyPositions(const Claim& claim,
 // Refused as a whole it is tried as often as the shipper would, and given up.
 absl::Status Recovery::Send(const flush::Batch& batch, Account& account) {
   for (int tries = 1;; ++tries) {
-    const pg::BatchSender::Result result = account.sender->Send(batch);
+    const pg::BatchSender::Result result = account.sender->Send(batch, tries - 1);
     if (result.settled()) {
       account.recovered->rejected += result.rejected;
       account.stats.dropped_by_reason[static_cast<std::size_t>(DropReason::kRejected)] +=

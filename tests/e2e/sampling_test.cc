@@ -186,6 +186,23 @@ TEST(Sampling, RowsThatTheServerRefusesLeaveTheSumsOfTheOthers) {
   ExpectDatabaseAgrees(database.connection(), tracer);
 }
 
+TEST(Sampling, WhereAllRowsThatAreStoredAreRefusedTheOthersAreSummed) {
+  const TestDatabase database;
+  database.Run("ALTER TABLE trace_spans ADD CONSTRAINT refused CHECK (operation <> 'refused')");
+  RunningTracer tracer(database.conninfo(), Ratio(0));
+  Tracer recorder;
+  for (int i = 0; i < 100; ++i) {
+    Span span = recorder.StartSpan("runner", i == 7 ? "refused" : "execute");
+    if (i == 7) span.CompleteWithError("it failed", "error");
+  }
+  tracer.Flush().IgnoreError();
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  EXPECT_EQ(Dropped(tracer, DropReason::kRejected), 1U);
+  EXPECT_EQ(tracer.Counted().sampled_out, 99U);
+  EXPECT_EQ(SumOf(database, "sum(spans)"), "99");
+  ExpectDatabaseAgrees(database.connection(), tracer);
+}
+
 TEST(Sampling, ASpanThatWasReportedAsOpenIsClosedThoughItIsNotStored) {
   const TestDatabase database;
   RunningTracer tracer(database.conninfo(), [](Options& o) {
