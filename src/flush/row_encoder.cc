@@ -235,11 +235,15 @@ void RowEncoder::AppendUnstored(const RecordHeader& record, const platform::Tick
   const Fields fields = ReadFields(record, NamesOf(record.site));
   const Times times = ReadTimes(record, clock);
   CopyWriter writer(Room(record));
-  writer.Put(kRowColumnCount);
+  writer.Put(std::uint16_t{kRowColumnCount | kNotStored});
   writer.Int64(FloorToUs(times.start_ns) - kPostgresEpochUs);
   writer.Null();
   writer.Int64(times.duration_ns);
-  for (int ids = 3; ids > 0; --ids) writer.Null();  // Of its execution, of its trace, its own.
+  writer.Null();
+  const bool may_be_reported = times.duration_ns >= kShortestReportedNs;
+  writer.UuidOrNull(may_be_reported ? TraceId(record.trace_id_high, record.trace_id_low)
+                                    : TraceId());
+  writer.SpanIdOrNull(may_be_reported ? record.span_id : 0);
   writer.SpanIdOrNull(record.parent_id);
   writer.Null();
   writer.Text(ServiceOr(fields.service));
@@ -282,7 +286,7 @@ std::size_t RowLength(std::string_view rows) noexcept {
   std::uint16_t fields = 0;
   if (!read(0, fields)) return 0;
   std::size_t at = sizeof(fields);
-  for (std::uint16_t i = __builtin_bswap16(fields); i > 0; --i) {
+  for (int i = __builtin_bswap16(fields) & ~kNotStored; i > 0; --i) {
     std::uint32_t wire = 0;
     if (!read(at, wire)) return 0;
     at += sizeof(wire);

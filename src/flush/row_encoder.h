@@ -26,6 +26,10 @@ inline constexpr std::string_view kRowColumns =
     "duration_ms, service, operation, status, job_id, model_id, region, error_type, "
     "error_message, metadata";
 inline constexpr std::uint16_t kRowColumnCount = 17;
+// Beside its number of columns: the row is there for the sums alone, and no COPY may see it.
+inline constexpr std::uint16_t kNotStored = 0x8000;
+// A shorter span was never reported as open: the least of open_span_ms.
+inline constexpr std::int64_t kShortestReportedNs = 100'000'000;
 
 // A row of trace_open_spans.
 inline constexpr std::string_view kOpenRowColumns =
@@ -46,7 +50,8 @@ class RowEncoder {
   // there.
   void Append(const ring::RecordHeader& record, const platform::TickCalibration& clock,
               std::vector<std::uint8_t>& out, bool is_sampled = true);
-  // The row of a span that is not stored, only summed: without ids (RowView::is_stored).
+  // The row of a span that is not stored, only summed (kNotStored): without ids, unless it may have
+  // been reported as open.
   void AppendUnstored(const ring::RecordHeader& record, const platform::TickCalibration& clock,
                       std::vector<std::uint8_t>& out);
   // The texts are those of the record.

@@ -67,13 +67,15 @@ class FieldReader {
 
 bool ReadRow(std::string_view* rows, RowView* row) noexcept {
   FieldReader reader(*rows);
-  if (reader.Count() != kRowColumnCount) return false;
+  const std::uint16_t count = reader.Count();
+  if ((count & ~kNotStored) != kRowColumnCount) return false;
+  row->is_stored = (count & kNotStored) == 0;
   const std::string_view started = reader.Next(8);
   const std::string_view ended = reader.Next(8, /*may_be_null=*/true);
   const std::string_view duration = reader.Next(8, /*may_be_null=*/true);
   const std::string_view execution = reader.Next(8, /*may_be_null=*/true);
-  const std::string_view trace = reader.Next(16, /*may_be_null=*/true);
-  const std::string_view span = reader.Next(16, /*may_be_null=*/true);
+  const std::string_view trace = reader.Next(16, /*may_be_null=*/!row->is_stored);
+  const std::string_view span = reader.Next(16, /*may_be_null=*/!row->is_stored);
   const std::string_view parent = reader.Next(16, /*may_be_null=*/true);
   reader.Next(4, /*may_be_null=*/true);  // duration_ms
   row->service = reader.Next();
@@ -92,22 +94,18 @@ bool ReadRow(std::string_view* rows, RowView* row) noexcept {
   row->duration_ns = duration.empty() ? -1 : static_cast<std::int64_t>(Bytes64(duration));
   row->execution_id.reset();
   if (!execution.empty()) row->execution_id = static_cast<std::int64_t>(Bytes64(execution));
-  row->is_stored = !trace.empty() && !span.empty();
-  row->trace_id = row->is_stored ? TraceId(Bytes64(trace), Bytes64(trace, 8)) : TraceId();
-  row->span_id = row->is_stored ? SpanId(Bytes64(span, 8)) : SpanId();
+  row->trace_id = trace.empty() ? TraceId() : TraceId(Bytes64(trace), Bytes64(trace, 8));
+  row->span_id = span.empty() ? SpanId() : SpanId(Bytes64(span, 8));
   row->has_parent = !parent.empty();
   rows->remove_prefix(reader.at());
   return true;
 }
 
 std::vector<SpanKey> MaybeReported(std::string_view rows) {
-  constexpr std::int64_t kShortestReportedNs = 100'000'000;  // The least of open_span_ms.
   std::vector<SpanKey> keys;
   RowView row;
   while (ReadRow(&rows, &row)) {
-    if (row.is_stored && row.duration_ns >= kShortestReportedNs) {
-      keys.push_back({row.trace_id, row.span_id});
-    }
+    if (row.duration_ns >= kShortestReportedNs) keys.push_back({row.trace_id, row.span_id});
   }
   return keys;
 }

@@ -16,12 +16,12 @@ namespace spanring::flush {
 
 // A row of trace_spans. Times are microseconds since 1970; a text that is NULL is empty.
 struct RowView {
-  bool is_stored = true;  // False: it has no ids, and is there for the sums alone.
+  bool is_stored = true;  // False: it is there for the sums alone.
   std::int64_t started_us = 0;
   std::int64_t ended_us = 0;
   std::int64_t duration_ns = 0;  // -1: not known.
   std::optional<std::int64_t> execution_id;
-  TraceId trace_id;
+  TraceId trace_id;  // Nil, and so the next, where one that is not stored has none.
   SpanId span_id;
   bool has_parent = false;
   std::string_view service;

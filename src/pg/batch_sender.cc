@@ -97,6 +97,7 @@ void BatchSender::Sort(const flush::Batch& batch) {
   for (std::string_view from = rest; flush::ReadRow(&rest, &row); from = rest) {
     if (row.is_stored) copy_.insert(copy_.end(), from.begin(), rest.begin());
   }
+  copy_.insert(copy_.end(), rest.begin(), rest.end());  // Not readable: the server says why.
   rows_ = Bytes(copy_);
   row_count_ -= sampled_out_;
 }

@@ -284,12 +284,14 @@ TEST(Files, AProcessGoesToAnotherDatabaseWhenNothingWaitsForTheFirst) {
   EXPECT_EQ(folders.Left(), 0U);
 }
 
-TEST(Files, ASpanThatEndsBetweenTwoRunsIsOpenNoMore) {
+// A span that ends, in a trace of that ratio, while no database is there to be told so.
+void ExpectOpenNoMoreAfterTheNextStart(double ratio) {
   dev::TemporaryServer server = OwnServer();
   Migrate(server->conninfo());
   const WriterFolders folders;
   Options options = folders.OptionsFor(server->conninfo());
   options.open_span_ms = 100;
+  options.sample_ratio = ratio;
   TracedChild child(options, [&](Tracer& tracer, Shared shared, const Say& say) -> int {
     Span span = tracer.StartSpan("fault", "wait");
     say();
@@ -315,7 +317,14 @@ TEST(Files, ASpanThatEndsBetweenTwoRunsIsOpenNoMore) {
   EXPECT_EQ(child.Join(), 0);
   const pg::Connection connection = ConnectTo(server->conninfo());
   EXPECT_EQ(ValueOf(connection.get(), "SELECT string_agg(status, ',') FROM trace_waterfall"),
-            "completed");
+            ratio == 1 ? "completed" : "<null>");
+  EXPECT_EQ(ValueOf(connection.get(), "SELECT spans FROM trace_rollups WHERE hours = 1"), "1");
+}
+
+TEST(Files, ASpanThatEndsBetweenTwoRunsIsOpenNoMore) { ExpectOpenNoMoreAfterTheNextStart(1); }
+
+TEST(Files, ASpanThatEndsBetweenTwoRunsIsOpenNoMoreThoughItIsNotStored) {
+  ExpectOpenNoMoreAfterTheNextStart(0);
 }
 
 TEST(Files, OldestAreDroppedWhereThatIsTheWish) { OldestAreDropped(false); }

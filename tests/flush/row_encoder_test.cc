@@ -400,7 +400,7 @@ TEST(RowEncoder, WhatIsStoredOfAnUnsampledTraceSaysSo) {
 
 TEST(RowEncoder, ARowThatIsNotStoredHasWhatTheSumsNeedAndNoIds) {
   Record record;
-  record.Times(1'700'000'000'123'456'789, 1'700'000'002'123'456'790);
+  record.Times(1'700'000'000'123'456'789, 1'700'000'000'143'456'790);
   record.header().status = RecordStatus::kCompleted;
   record.header().parent_id = 5;
   record.header().flags |= ring::kHasExecutionId;
@@ -412,7 +412,7 @@ TEST(RowEncoder, ARowThatIsNotStoredHasWhatTheSumsNeedAndNoIds) {
         const EndedSpan span = encoder.Look(header, Record::Clock());
         EXPECT_EQ(span.service, "service");
         EXPECT_EQ(span.operation, "op");
-        EXPECT_EQ(span.duration_ns, 2'000'000'001);
+        EXPECT_EQ(span.duration_ns, 20'000'001);
         encoder.AppendUnstored(header, Record::Clock(), rows);
       });
   std::string_view rows(reinterpret_cast<const char*>(out.data()), out.size());
@@ -422,13 +422,32 @@ TEST(RowEncoder, ARowThatIsNotStoredHasWhatTheSumsNeedAndNoIds) {
   EXPECT_TRUE(rows.empty());
   EXPECT_FALSE(row.is_stored);
   EXPECT_EQ(row.started_us, 1'700'000'000'123'456);
-  EXPECT_EQ(row.duration_ns, 2'000'000'001);
+  EXPECT_EQ(row.duration_ns, 20'000'001);
   EXPECT_EQ(row.service, "service");
   EXPECT_EQ(row.operation, "op");
   EXPECT_EQ(row.status, "completed");
   EXPECT_TRUE(row.has_parent);
   EXPECT_FALSE(row.execution_id.has_value());
+  EXPECT_TRUE(row.trace_id.is_nil());
   EXPECT_TRUE(MaybeReported({reinterpret_cast<const char*>(out.data()), out.size()}).empty());
+}
+
+TEST(RowEncoder, ARowThatIsNotStoredSaysWhatMayHaveBeenReportedAsOpen) {
+  for (const std::int64_t duration_ns : {99'999'999, 100'000'000}) {
+    Record record;
+    record.Times(1'700'000'000'000'000'000, 1'700'000'000'000'000'000 + duration_ns);
+    const std::vector<std::uint8_t> out = record.With(
+        "service",
+        [](RowEncoder& encoder, const RecordHeader& header, std::vector<std::uint8_t>& rows) {
+          encoder.AppendUnstored(header, Record::Clock(), rows);
+        });
+    const auto keys = MaybeReported({reinterpret_cast<const char*>(out.data()), out.size()});
+    ASSERT_EQ(keys.size(), duration_ns < 100'000'000 ? 0U : 1U);
+    if (keys.empty()) continue;
+    EXPECT_EQ(keys[0].trace_id,
+              TraceId(record.header().trace_id_high, record.header().trace_id_low));
+    EXPECT_EQ(keys[0].span_id, SpanId(record.header().span_id));
+  }
 }
 
 TEST(RowLength, IsZeroForARowCutAnywhere) {
