@@ -92,7 +92,9 @@ TEST(Sampling, FailedAndSlowSpansAreStoredWithTheirCallersAndAllAreSummed) {
     if (rule.Samples(*TraceId::Parse(id))) kept = "first second root";
     if (!kept.empty()) expected[id] = kept;
     // Before the ring is full, where the drainer has no processor.
-    if (i % 1000 == 999) ASSERT_TRUE(tracer.Flush().ok());
+    if (i % 1000 == 999) {
+      ASSERT_TRUE(tracer.Flush().ok());
+    }
   }
   ASSERT_TRUE(tracer.Flush().ok());
   EXPECT_TRUE(tracer.Shutdown().ok());
