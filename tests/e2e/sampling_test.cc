@@ -22,6 +22,7 @@ RunningTracer::Adjust Ratio(double ratio) {
   return [ratio](Options& options) {
     options.sample_ratio = ratio;
     options.batch_rows = 500;
+    options.shippers = 1;  // So that ids are in the order of ending.
   };
 }
 
