@@ -1,6 +1,7 @@
 #include "flush/drainer.h"
 
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -25,6 +26,13 @@ constexpr std::int64_t kLookEveryNs = 250'000'000;
 constexpr std::int64_t kLookShare = 50;
 // From one ring in a row; then its space is given back, and the others get their turn.
 constexpr std::uint64_t kRecordsInARow = 1024;
+
+constexpr std::int64_t kAnyEnd = std::numeric_limits<std::int64_t>::max();
+// In ticks. An end that was given says nothing of when it was: the span goes with its ring.
+std::int64_t EndOf(const ring::RecordHeader& record) noexcept {
+  return (record.flags & ring::kEndIsUnixNs) != 0 ? std::numeric_limits<std::int64_t>::min()
+                                                  : record.end;
+}
 
 }  // namespace
 
@@ -132,10 +140,7 @@ std::uint64_t Drainer::Pass() {
   std::uint64_t total = 0;
   std::uint64_t in_this_round = 0;
   do {
-    in_this_round = 0;
-    for (ring::Producer* p = newest; p != nullptr; p = p->next) {
-      in_this_round += DrainSome(p->ring());
-    }
+    in_this_round = DrainRound(newest);
     Commit();
     total += in_this_round;
   } while (in_this_round > 0);
@@ -151,14 +156,63 @@ void Drainer::TellTime() {
   options_.control->SetLine(clock_.line());
 }
 
-std::uint64_t Drainer::DrainSome(ring::Ring& ring) {
+std::uint64_t Drainer::DrainRound(ring::Producer* newest) {
+  const bool may_leave_out = sampler_.IsInUse() || !ring::CurrentSampling().SamplesAll();
+  if (may_leave_out && ListHeads(newest)) return DrainInOrder();
+  std::uint64_t drained = 0;
+  for (ring::Producer* p = newest; p != nullptr; p = p->next) {
+    drained += DrainSome(p->ring(), kRecordsInARow, kAnyEnd);
+  }
+  return drained;
+}
+
+// False: no memory.
+bool Drainer::ListHeads(ring::Producer* newest) {
+  heads_.clear();
+  try {
+    for (ring::Producer* p = newest; p != nullptr; p = p->next) {
+      const ring::RecordHeader* record = p->ring().Peek();
+      if (record != nullptr) heads_.push_back({EndOf(*record), 0, &p->ring()});
+    }
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  std::make_heap(heads_.begin(), heads_.end());
+  return true;
+}
+
+// The spans of all threads as they ended, until one ring has given its share: a call that failed is
+// seen before its callers, whichever threads they ended on.
+std::uint64_t Drainer::DrainInOrder() {
+  std::uint64_t drained = 0;
+  while (!heads_.empty()) {
+    std::pop_heap(heads_.begin(), heads_.end());
+    Head head = heads_.back();
+    heads_.pop_back();
+    const std::uint64_t taken = DrainSome(*head.ring, kRecordsInARow - head.taken,
+                                          heads_.empty() ? kAnyEnd : heads_.front().end);
+    drained += taken;
+    head.taken += taken;
+    if (head.taken == kRecordsInARow) break;
+    const ring::RecordHeader* record = head.ring->Peek();
+    if (record == nullptr) continue;
+    head.end = EndOf(*record);
+    heads_.push_back(head);  // There is room: it came from there.
+    std::push_heap(heads_.begin(), heads_.end());
+  }
+  return drained;
+}
+
+// At most so many, and none that ended later.
+std::uint64_t Drainer::DrainSome(ring::Ring& ring, std::uint64_t most, std::int64_t last_end) {
   std::uint64_t drained = 0;
   while (const ring::RecordHeader* record = ring.Peek()) {
+    if (EndOf(*record) > last_end) break;
     Keep(record);
     ring.Advance(record);
     ++drained;
     if (BatchIsFull()) Seal();
-    if (drained == kRecordsInARow) break;
+    if (drained == most) break;
   }
   counters_->CountDrained(drained);
   return drained;
@@ -194,7 +248,7 @@ bool Drainer::GiveBackMemory(bool idle) {
   if (producer == nullptr) return false;
   // Its thread has ended: what is in the ring now is the last.
   producer->ring().Refresh();
-  while (DrainSome(producer->ring()) > 0) {
+  while (DrainSome(producer->ring(), kRecordsInARow, kAnyEnd) > 0) {
   }
   Commit();
   producer->GiveUpPages();

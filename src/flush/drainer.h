@@ -68,7 +68,17 @@ class Drainer {
   std::uint64_t flushed_sequence();
 
  private:
-  std::uint64_t DrainSome(ring::Ring& ring);
+  // A ring, and when the span ended that comes next out of it.
+  struct Head {
+    std::int64_t end;
+    std::uint64_t taken;
+    ring::Ring* ring;
+    bool operator<(const Head& other) const noexcept { return end > other.end; }
+  };
+  std::uint64_t DrainRound(ring::Producer* newest);
+  bool ListHeads(ring::Producer* newest);
+  std::uint64_t DrainInOrder();
+  std::uint64_t DrainSome(ring::Ring& ring, std::uint64_t most, std::int64_t last_end);
   void Commit();
   void TellTime();
   // Some of the pages that ended threads and long spans left behind. False: there were none.
@@ -102,6 +112,7 @@ class Drainer {
   std::uint64_t refused_spans_ = 0;
   std::uint64_t spans_without_memory_ = 0;
   std::vector<RingPosition> positions_;
+  std::vector<Head> heads_;  // A heap, the earliest first.
   ReportedSpans reported_;
   std::uint64_t looks_ = 0;
   std::int64_t next_look_ns_ = 0;  // CLOCK_MONOTONIC.

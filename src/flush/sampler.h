@@ -33,6 +33,8 @@ class Sampler {
 
   // Whether a span of a trace that is not sampled is stored. To be asked once of each.
   bool Stores(const EndedSpan& span);
+  // Whether it was ever asked.
+  bool IsInUse() const noexcept { return !averages_.empty(); }
 
  private:
   // Of an operation's completed spans in this process, of late.

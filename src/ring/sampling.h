@@ -15,13 +15,14 @@ namespace spanring::ring {
 // What is set when tracing starts, in one word, so that nobody sees half of it.
 class SamplingRule {
  public:
-  // Samples everything.
+  // Samples everything but what a parent has not.
   constexpr SamplingRule() = default;
   // `ratio`: from 0 to 1, of the traces that begin here.
   constexpr SamplingRule(double ratio, bool asks_parent) noexcept
       : word_(static_cast<std::uint64_t>((1 - ratio) * static_cast<double>(kAll)) |
               (asks_parent ? 0 : kIgnoresParent)) {}
 
+  constexpr bool SamplesAll() const noexcept { return word_ == 0; }
   // The last 56 bits of a trace id are its random ones, and are compared to the ratio as
   // https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/ has it.
   constexpr bool Samples(const TraceId& trace_id) const noexcept {

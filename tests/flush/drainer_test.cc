@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "flush/row.h"
+#include "flush/row_reader.h"
+#include "ring/sampling.h"
 #include "ring/this_thread.h"
 #include "spanring/internal/runtime_api.h"
 
@@ -130,6 +132,66 @@ TEST_F(Draining, AFlushOfNothingIsOverAtOnceAndSealsNothing) {
   Start({.batch_rows = 10, .flush_interval_ms = 60'000, .service_name = "s"});
   Flush();
   EXPECT_EQ(journal_->Take(), nullptr);
+}
+
+// Does what it is told on a thread of its own, one thing after the other.
+class Worker {
+ public:
+  ~Worker() {
+    Do(nullptr);
+    thread_.join();
+  }
+  void Do(std::function<void()> what) {
+    what_ = std::move(what);
+    told_.release();
+    done_.acquire();
+  }
+
+ private:
+  void Run() {
+    for (bool goes_on = true; goes_on;) {
+      told_.acquire();
+      goes_on = what_ != nullptr;
+      if (goes_on) what_();
+      done_.release();
+    }
+  }
+
+  std::function<void()> what_;
+  std::binary_semaphore told_{0};
+  std::binary_semaphore done_{0};
+  std::thread thread_{[this] { Run(); }};
+};
+
+// Of each trace a call fails on one thread, then its caller ends on another; one pass sees both.
+TEST_F(Draining, ACallerIsStoredThoughItsCallFailedOnAnotherThread) {
+  // relaxed, here and below: no drainer runs.
+  ring::g_sampling_rule.store(ring::SamplingRule(0, true), std::memory_order_relaxed);
+  constexpr std::uint64_t kTraces = 3000;
+  {
+    Worker workers[2];
+    for (std::uint64_t trace = 1; trace <= kTraces; ++trace) {
+      const auto start = [&] {
+        return internal::StartSpan(TraceId(1, trace), SpanId(), "service", "operation");
+      };
+      workers[trace % 2].Do([&] { internal::EndSpanCompleted(start()); });
+      workers[trace % 2].Do([&] { internal::EndSpanWithError(start(), "it failed", "error"); });
+      workers[1 - trace % 2].Do([&] { internal::EndSpanCompleted(start()); });
+    }
+  }
+  Start({.batch_rows = 100'000, .flush_interval_ms = 60'000, .service_name = "s"});
+  Flush();
+  Stop();
+  ring::g_sampling_rule.store(ring::SamplingRule(), std::memory_order_relaxed);
+  std::uint64_t stored = 0;
+  std::uint64_t summed = 0;
+  while (Batch* batch = journal_->Take()) {
+    std::string_view rest(reinterpret_cast<const char*>(batch->data.data()), batch->data.size());
+    for (RowView row; ReadRow(&rest, &row);) ++(row.is_stored ? stored : summed);
+    journal_->Done(batch);
+  }
+  EXPECT_EQ(stored, 2 * kTraces);
+  EXPECT_EQ(summed, kTraces);
 }
 
 TEST_F(Draining, ADeadlineThatHasPassedIsNotWaitedFor) {
