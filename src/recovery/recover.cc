@@ -372,7 +372,7 @@ absl::Status Recovery::DeliverImage(const WriterImage& image, Account& account) 
     batch.closed.clear();
   };
   image.ForEachSpan([&](const ring::RecordHeader& record, bool was_open) {
-    encoder.Append(record, clock, batch.data);
+    encoder.Append(record, clock, batch.data, image.sampling().Samples(record));
     ++batch.rows;
     ++(was_open ? account.recovered->were_open : account.recovered->from_rings);
     if (batch.rows == batch_rows) send();

@@ -131,6 +131,10 @@ bool WriterImage::left_in_order() const {
   // relaxed: as above.
   return ControlIn(*control_).left_in_order.load(std::memory_order_relaxed) != 0;
 }
+ring::SamplingRule WriterImage::sampling() const {
+  // relaxed: as above.
+  return ControlIn(*control_).sampling.load(std::memory_order_relaxed);
+}
 std::int64_t WriterImage::AliveUnixNs() const {
   // relaxed: as above.
   return ControlIn(*control_).alive_unix_ns.load(std::memory_order_relaxed);

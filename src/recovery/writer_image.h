@@ -20,6 +20,7 @@
 #include "flush/segment.h"
 #include "platform/clock.h"
 #include "ring/record.h"
+#include "ring/sampling.h"
 #include "ring/writer_memory.h"
 #include "spanring/id.h"
 #include "spanring/stats.h"
@@ -54,6 +55,7 @@ class WriterImage {
   std::uint64_t batch_rows() const;
   std::uint64_t next_sequence() const;
   bool left_in_order() const;
+  ring::SamplingRule sampling() const;
   const flush::CallSiteNameList& names() const noexcept { return names_; }
   platform::TickCalibration clock() const;
 

@@ -12,6 +12,7 @@
 
 #include "platform/clock.h"
 #include "ring/call_sites.h"
+#include "ring/sampling.h"
 #include "ring/writer_memory.h"
 #include "spanring/id.h"
 
@@ -29,6 +30,9 @@ struct ControlData {
   std::uint64_t batch_rows;
   std::uint64_t service_bytes;
   std::array<char, 256> service;
+
+  // Set by each start. relaxed: read when the process is gone.
+  std::atomic<SamplingRule> sampling;
 
   // The drainer's. relaxed, all: a reader comes when the drainer is gone, and what it then finds is
   // a state that was, each number by itself; the line of time is there twice, the last whole one

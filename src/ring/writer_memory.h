@@ -33,7 +33,7 @@ enum class PageKind : std::uint32_t {
 
 inline constexpr std::uint64_t kPageMagic = 0x474e4952'4e415053;  // "SPANRING"
 // Of all files together. A reader refuses every other.
-inline constexpr std::uint32_t kPageVersion = 1;
+inline constexpr std::uint32_t kPageVersion = 2;
 
 // In front of each piece, and of each file. Where things are in it is said by offsets from here, so
 // that a reader need not be the program that wrote it.

@@ -316,9 +316,10 @@ absl::Status Runtime::Start(const Options& options) {
   }
   base::ConfigureLog(options);
   if (absl::Status status = GoTo(pg::TargetOf(options.database_url)); !status.ok()) return status;
-  // relaxed: as said at g_sampling_rule.
-  ring::g_sampling_rule.store(ring::SamplingRule(options.sample_ratio, options.sample_by_parent),
-                              std::memory_order_relaxed);
+  const ring::SamplingRule sampling(options.sample_ratio, options.sample_by_parent);
+  // relaxed, both: as said at g_sampling_rule, and at ControlData.
+  ring::g_sampling_rule.store(sampling, std::memory_order_relaxed);
+  if (control_ != nullptr) control_->sampling.store(sampling, std::memory_order_relaxed);
   try {
     auto way = std::make_shared<Way>(options, this);
     StartThread("spanring-drain", [way] { way->drainer.Run(); });

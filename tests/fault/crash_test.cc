@@ -164,6 +164,30 @@ TEST(Crash, SpansThatAreOnlySummedAreSummedOnce) {
   EXPECT_GT(summed, 0);
 }
 
+// What was left out before the kill is missing around it.
+TEST(Crash, WhatIsRecoveredOfATraceThatIsNotSampledSaysSo) {
+  const TestDatabase database;
+  const WriterFolders folders;
+  Options options = folders.OptionsFor(database.conninfo());
+  options.sample_ratio = 0;
+  TracedChild child(options, [](Tracer& tracer, Shared, const Say& say) -> int {
+    const Span root = tracer.StartSpan("fault", "root");
+    const Span unsampled = tracer.StartSpan(root.context(), "fault", "unsampled");
+    const Span sampled = tracer.StartSpan(
+        {.trace_id = TraceId(1, 2), .span_id = SpanId(3), .sampled = true}, "fault", "sampled");
+    say();
+    pause();
+    return 0;
+  });
+  child.Await();
+  child.Kill();
+  RecoverAll(options);
+  EXPECT_EQ(database.Rows("SELECT operation, metadata->>'spanring.sampled' FROM trace_spans"
+                          " ORDER BY operation"),
+            (std::vector<std::vector<std::string>>{
+                {"root", "false"}, {"sampled", "<null>"}, {"unsampled", "false"}}));
+}
+
 TEST(Crash, WithoutAServerJournalAndRingsWaitForOne) {
   dev::TemporaryServer server = OwnServer();
   Migrate(server->conninfo());
