@@ -52,5 +52,32 @@ TEST_F(LostAnswer, RowsRefusedInACommittedBatchStayRefused) {
   ExpectDatabaseAgrees(Direct().get(), tracer);
 }
 
+// One in ten fails, and of those that fail three are refused.
+TEST_F(LostAnswer, SpansThatAreOnlySummedAreSummedAndCountedOnce) {
+  RunSql(Direct().get(),
+         "ALTER TABLE trace_spans ADD CONSTRAINT no_curses"
+         " CHECK (operation <> 'curse')");
+  proxy_.WhenServerSays("COMMIT", FaultyProxy::Fault::kCut, 3);
+  RunningTracer tracer(ThroughProxy(), [](Options& o) {
+    o.batch_rows = 200;
+    o.sample_ratio = 0;
+  });
+  Tracer recorder;
+  for (int i = 0; i < 1000; ++i) {
+    Span span = recorder.StartSpan("fault", i % 300 == 150 ? "curse" : "step");
+    if (i % 10 == 0) span.CompleteWithError("it failed", "error");
+  }
+  const absl::Status flushed = tracer.Flush();
+  EXPECT_TRUE(absl::IsDataLoss(flushed)) << flushed;
+  EXPECT_EQ(proxy_.faults_left(), 0);
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  EXPECT_EQ(tracer.Counted().persisted, 97U);
+  EXPECT_EQ(tracer.Counted().sampled_out, 900U);
+  EXPECT_EQ(Dropped(tracer, DropReason::kRejected), 3U);
+  ExpectDatabaseAgrees(Direct().get(), tracer);
+  EXPECT_EQ(ValueOf(Direct().get(), "SELECT sum(spans) FROM trace_rollups WHERE hours = 1"),
+            "997");
+}
+
 }  // namespace
 }  // namespace spanring::test

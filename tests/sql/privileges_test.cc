@@ -28,6 +28,7 @@ class Privileges : public ExecutionTest {
       "SELECT trace_writer_started(gen_random_uuid(), 's', 'h', 1, 'v')";
   static constexpr char kCounted[] =
       "SELECT trace_writer_counted(gen_random_uuid(), 1, 1, '{\"ring_full\": 1}', true)";
+  static constexpr char kSampledOut[] = "SELECT trace_writer_sampled_out(gen_random_uuid(), 1)";
   static constexpr char kRecovered[] =
       "SELECT trace_writer_recovered(gen_random_uuid(), 1, '{\"ring_full\": 1}')";
   static constexpr char kRollups[] =
@@ -46,7 +47,8 @@ class Privileges : public ExecutionTest {
 TEST_F(Privileges, WriterWritesAndMakesPartitions) {
   // The shipper's statements, but for COPY, which needs what INSERT needs.
   for (const char* sql :
-       {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
+       {kInsert, kLedger, kOpen, kStarted, kCounted, kSampledOut, kRecovered, kClosed, kRollups,
+        kExecutions,
         "SELECT trace_ensure_partitions(20)", "SELECT trace_maintain('0')"}) {
     EXPECT_EQ(Try("spanring_writer", sql), "") << sql;
   }
@@ -136,7 +138,8 @@ TEST_F(Privileges, ReaderAsksEverything) {
 
 TEST_F(Privileges, ReaderChangesNothing) {
   for (const char* sql :
-       {kInsert, kLedger, kOpen, kStarted, kCounted, kRecovered, kClosed, kRollups, kExecutions,
+       {kInsert, kLedger, kOpen, kStarted, kCounted, kSampledOut, kRecovered, kClosed, kRollups,
+        kExecutions,
         "SELECT trace_maintain('0')", "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
         "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
         "SELECT trace_grant_roles()", "SELECT trace_maintain_error_patterns()",

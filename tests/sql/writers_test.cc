@@ -20,6 +20,7 @@ class Writers : public ExecutionTest {
                           {kWriterId});
   }
   static void Counted(const std::string& rest) { Call("trace_writer_counted", rest); }
+  static void SampledOut(const std::string& rest) { Call("trace_writer_sampled_out", rest); }
   static void Recovered(const std::string& rest) { Call("trace_writer_recovered", rest); }
   static void Close(const std::string& rest) { Call("trace_close_spans", rest); }
 
@@ -240,6 +241,17 @@ TEST_F(Writers, RecoveryAccountsForAllThatIsMissing) {
 }
 
 // A shutdown counts what was not confirmed in time, and its commit may have taken place.
+TEST_F(Writers, SampledOutIsAddedAndIsNotMissing) {
+  Started();
+  SampledOut("20");
+  SampledOut("5");
+  SampledOut("-1");
+  EXPECT_EQ(Database().Value("SELECT spans_sampled_out FROM trace_writers"), "25");
+  Counted("60, 80");
+  Recovered("100, NULL");
+  EXPECT_EQ(Counts(), R"(100 60 15 {"crash": 15})");
+}
+
 TEST_F(Writers, WhatAShutdownGaveUpAndIsThereIsNotDropped) {
   Started();
   Counted("70");
