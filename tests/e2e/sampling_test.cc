@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -158,6 +159,33 @@ TEST(Sampling, TheParentsDecisionGoesWithTheTrace) {
             "sampled_child by_site by_site sampled");
   EXPECT_EQ(tracer.Counted().sampled_out, 6U);
   ExpectDatabaseAgrees(database.connection(), tracer);
+}
+
+TEST(Sampling, TheParentsDecisionStaysThroughPhasesThreadsAndTasks) {
+  const TestDatabase database;
+  RunningTracer tracer(database.conninfo(), Ratio(0));
+  static constinit CallSite site("router", "phase");
+  Tracer recorder;
+  const SpanContext parent{.trace_id = TraceId(1, 2), .span_id = SpanId(3), .sampled = true};
+  Span span = recorder.StartSpan(parent, site);
+  span.SetAttribute("key", "value");
+  span.Next(site);  // What has attributes.
+  span.SetAttribute("key", std::string(1000, 'v'));
+  span.Next(site);  // What has outgrown its slot.
+  span.Next(site);
+  const auto task = [&] {
+    const Scope scope(parent);
+    return BindContext([&] { recorder.StartSpan(site).Complete(); });
+  }();
+  std::thread([&] {
+    span.Next(site);  // From another thread.
+    span.Complete();
+    task();
+  }).join();
+  ASSERT_TRUE(tracer.Flush().ok());
+  EXPECT_TRUE(tracer.Shutdown().ok());
+  EXPECT_EQ(tracer.Counted().persisted, 6U);
+  EXPECT_EQ(tracer.Counted().sampled_out, 0U);
 }
 
 TEST(Sampling, AParentIsNotAskedWhereTheSamplerSaysSo) {
