@@ -97,6 +97,10 @@ void ReadSampling(const runtime::Lookup& value_of, Options& options) {
   constexpr const char* kSamplerArgument = "OTEL_TRACES_SAMPLER_ARG";
   constexpr const char* kRatio = "SPANRING_SAMPLE_RATIO";
   constexpr std::string_view kByParent = "parentbased_";
+  // Our own name says it all: the others may be meant for another SDK.
+  if (const std::string text = value_of(kRatio); !text.empty()) {
+    return ReadRatio(kRatio, text, options);
+  }
   const std::string sampler = value_of(kSampler);
   std::string_view rule = sampler;
   if (!rule.empty()) {
@@ -117,7 +121,6 @@ void ReadSampling(const runtime::Lookup& value_of, Options& options) {
       }
     }
   }
-  if (const std::string text = value_of(kRatio); !text.empty()) ReadRatio(kRatio, text, options);
 }
 
 void ReadLog(const runtime::Lookup& value_of, Options& options) {
@@ -181,7 +184,8 @@ Options Clamp(Options options) {
     std::uint64_t& value = options.*setting.field;
     value = std::clamp(value, setting.least, setting.most);
   }
-  options.sample_ratio = options.sample_ratio >= 0 ? std::min(options.sample_ratio, 1.0) : 0;
+  // What is no number stores all.
+  options.sample_ratio = options.sample_ratio < 1 ? std::max(options.sample_ratio, 0.0) : 1;
   options.service_name = base::Truncate(base::Sanitized(options.service_name), ring::kMaxNameBytes);
   return options;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -147,6 +148,15 @@ TEST_F(Environment, TheSamplersOfOpenTelemetry) {
   EXPECT_EQ(Read().sample_ratio, 1);
   Set("SPANRING_SAMPLE_RATIO", "0.5");
   EXPECT_EQ(Read().sample_ratio, 0.5);
+  // And then what is meant for another SDK is not read at all.
+  for (const char* other : {"always_on", "always_off", "jaeger_remote"}) {
+    Set("OTEL_TRACES_SAMPLER", other);
+    std::string warnings;
+    const Options options = Read(&warnings);
+    EXPECT_EQ(options.sample_ratio, 0.5) << other;
+    EXPECT_TRUE(options.sample_by_parent) << other;
+    EXPECT_EQ(warnings, "") << other;
+  }
   unsetenv("SPANRING_SAMPLE_RATIO");
   for (const char* wrong : {"jaeger_remote", "parentbased_", "parentbased_x", "ALWAYS_ON"}) {
     Set("OTEL_TRACES_SAMPLER", wrong);
@@ -230,6 +240,15 @@ TEST(Options, ClampBringsEveryNumberIntoItsRange) {
   for (const NumberSetting& setting : kNumbers) {
     EXPECT_EQ(low.*setting.field, setting.least) << setting.name;
     EXPECT_EQ(high.*setting.field, setting.most) << setting.name;
+  }
+}
+
+TEST(Options, ClampBringsTheSampleRatioIntoItsRange) {
+  for (const auto& [given, used] : {std::pair{-1.0, 0.0}, {-HUGE_VAL, 0.0}, {0.3, 0.3}, {2.0, 1.0},
+                                    {HUGE_VAL, 1.0}, {NAN, 1.0}}) {
+    Options options;
+    options.sample_ratio = given;
+    EXPECT_EQ(runtime::Clamp(options).sample_ratio, used) << given;
   }
 }
 
