@@ -45,7 +45,7 @@ typedef struct spanring_context {
   uint64_t trace_id_high;  // The first eight bytes of the UUID, big-endian.
   uint64_t trace_id_low;
   uint64_t span_id;
-  uint32_t is_sampled;
+  uint32_t is_sampled;  // Where there is a span_id; else the trace id decides.
   uint32_t reserved;  // 0
 } spanring_context;
 

@@ -333,7 +333,8 @@ SELECT json_build_object(
     'spans_last_hour', spans_last_hour, 'unique_traces', unique_traces,
     'failed_spans', failed_spans, 'timeout_spans', timeout_spans, 'open_spans', open_spans,
     'spans_dropped', spans_dropped, 'drops_by_reason', drops_by_reason,
-    'spans_sampled_out', spans_sampled_out, 'writers_active', writers_active, 'writers_seen', writers_seen, 'last_span_at', last_span_at,
+    'spans_sampled_out', spans_sampled_out, 'writers_active', writers_active,
+    'writers_seen', writers_seen, 'last_span_at', last_span_at,
     'last_span_age_s', round(extract(epoch FROM now() - last_span_at)),
     'total_bytes', total_bytes, 'total_size', total_size_with_indexes)
 FROM trace_spans_health)sql";

@@ -56,8 +56,8 @@ BEGIN
             'raise SPANRING_SAMPLE_RATIO where traces begin, then look at the next execution that '
             'fails so'
         WHEN p_service IS NULL THEN
-            'check the id, and that its program traces (ENABLE_DB_TRACING) and its spans '
-            'arrive: spanring doctor'
+            'check the id, that its program traces (ENABLE_DB_TRACING), that its trace was sampled '
+            '(SPANRING_SAMPLE_RATIO), and that its spans arrive: spanring doctor'
         ELSE
             'read the logs of ' || p_service || ' at that time: the error is of no known kind'
     END;
