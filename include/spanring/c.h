@@ -46,7 +46,7 @@ typedef struct spanring_context {
   uint64_t trace_id_low;
   uint64_t span_id;
   uint32_t is_sampled;  // Where there is a span_id; else the trace id decides.
-  uint32_t reserved;  // 0
+  uint32_t reserved;    // 0
 } spanring_context;
 
 // What became of this process's spans: started = persisted + sampled_out + journalled + open +

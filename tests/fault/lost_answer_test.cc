@@ -75,8 +75,7 @@ TEST_F(LostAnswer, SpansThatAreOnlySummedAreSummedAndCountedOnce) {
   EXPECT_EQ(tracer.Counted().sampled_out, 900U);
   EXPECT_EQ(Dropped(tracer, DropReason::kRejected), 3U);
   ExpectDatabaseAgrees(Direct().get(), tracer);
-  EXPECT_EQ(ValueOf(Direct().get(), "SELECT sum(spans) FROM trace_rollups WHERE hours = 1"),
-            "997");
+  EXPECT_EQ(ValueOf(Direct().get(), "SELECT sum(spans) FROM trace_rollups WHERE hours = 1"), "997");
 }
 
 }  // namespace

@@ -244,8 +244,12 @@ TEST(Options, ClampBringsEveryNumberIntoItsRange) {
 }
 
 TEST(Options, ClampBringsTheSampleRatioIntoItsRange) {
-  for (const auto& [given, used] : {std::pair{-1.0, 0.0}, {-HUGE_VAL, 0.0}, {0.3, 0.3}, {2.0, 1.0},
-                                    {HUGE_VAL, 1.0}, {NAN, 1.0}}) {
+  for (const auto& [given, used] : {std::pair{-1.0, 0.0},
+                                    {-HUGE_VAL, 0.0},
+                                    {0.3, 0.3},
+                                    {2.0, 1.0},
+                                    {HUGE_VAL, 1.0},
+                                    {NAN, 1.0}}) {
     Options options;
     options.sample_ratio = given;
     EXPECT_EQ(runtime::Clamp(options).sample_ratio, used) << given;

@@ -48,8 +48,7 @@ TEST_F(Privileges, WriterWritesAndMakesPartitions) {
   // The shipper's statements, but for COPY, which needs what INSERT needs.
   for (const char* sql :
        {kInsert, kLedger, kOpen, kStarted, kCounted, kSampledOut, kRecovered, kClosed, kRollups,
-        kExecutions,
-        "SELECT trace_ensure_partitions(20)", "SELECT trace_maintain('0')"}) {
+        kExecutions, "SELECT trace_ensure_partitions(20)", "SELECT trace_maintain('0')"}) {
     EXPECT_EQ(Try("spanring_writer", sql), "") << sql;
   }
 }
@@ -139,11 +138,11 @@ TEST_F(Privileges, ReaderAsksEverything) {
 TEST_F(Privileges, ReaderChangesNothing) {
   for (const char* sql :
        {kInsert, kLedger, kOpen, kStarted, kCounted, kSampledOut, kRecovered, kClosed, kRollups,
-        kExecutions,
-        "SELECT trace_maintain('0')", "DELETE FROM trace_spans", "UPDATE trace_writers SET pid = 1",
-        "SELECT trace_ensure_partitions()", "SELECT * FROM trace_retain(1)",
-        "SELECT trace_grant_roles()", "SELECT trace_maintain_error_patterns()",
-        "DELETE FROM trace_error_patterns", "CREATE TABLE trace_more (i integer)"}) {
+        kExecutions, "SELECT trace_maintain('0')", "DELETE FROM trace_spans",
+        "UPDATE trace_writers SET pid = 1", "SELECT trace_ensure_partitions()",
+        "SELECT * FROM trace_retain(1)", "SELECT trace_grant_roles()",
+        "SELECT trace_maintain_error_patterns()", "DELETE FROM trace_error_patterns",
+        "CREATE TABLE trace_more (i integer)"}) {
     EXPECT_EQ(Try("spanring_reader", sql), kDenied) << sql;
   }
 }
