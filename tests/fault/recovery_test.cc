@@ -183,6 +183,38 @@ TEST(Recovery, ABatchOfWhichEveryRowIsRefusedIsGivenUp) {
   }
 }
 
+// Of each batch of the journal one row is stored, and refused.
+TEST(Recovery, WhereAllRowsThatAreStoredAreRefusedTheOthersAreSummed) {
+  const TestDatabase database;
+  const WriterFolders folders;
+  Options options = folders.OptionsFor(database.conninfo());
+  options.ring_dir = "off";
+  options.sample_ratio = 0;
+  options.batch_rows = 50;
+  database.Run("ALTER TABLE trace_batches RENAME TO gone");
+  TracedChild child(options, [](Tracer& tracer, Shared, const Say& say) -> int {
+    for (int i = 0; i < 200; ++i) {
+      Span span = tracer.StartSpan("fault", "step");
+      if (i % 50 == 20) span.CompleteWithError("it failed", "error");
+    }
+    if (!tracer.FlushToDisk(absl::Seconds(60)).ok()) return 1;
+    say();
+    pause();
+    return 0;
+  });
+  child.Await();
+  child.Kill();
+  database.Run(
+      "ALTER TABLE gone RENAME TO trace_batches;"
+      "ALTER TABLE trace_spans ADD CONSTRAINT refused CHECK (status <> 'failed')");
+  const recovery::Recovered recovered = RecoverAll(options);
+  EXPECT_EQ(recovered.rejected, 4U);
+  EXPECT_EQ(Drops(database), R"({"rejected": 4})");
+  EXPECT_EQ(database.Value("SELECT spans_sampled_out FROM trace_writers"), "196");
+  EXPECT_EQ(database.Value("SELECT sum(spans) FROM trace_rollups WHERE hours = 1"), "196");
+  EXPECT_EQ(folders.Left(), 0U);
+}
+
 TEST(Recovery, DamagedRowsOfTheJournalAreCountedAsSuch) {
   const TestDatabase database;
   const WriterFolders folders;
