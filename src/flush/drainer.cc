@@ -248,8 +248,8 @@ bool Drainer::GiveBackMemory(bool idle) {
   if (producer == nullptr) return false;
   // Its thread has ended: what is in the ring now is the last.
   producer->ring().Refresh();
-  while (DrainSome(producer->ring(), kRecordsInARow, kAnyEnd) > 0) {
-  }
+  // With what ended before it on other threads.
+  if (producer->ring().Peek() != nullptr) Pass();
   Commit();
   producer->GiveUpPages();
   registry_->ReturnCold(producer);
