@@ -1,7 +1,7 @@
 // Of traces that are not sampled: which spans are stored all the same. Those that failed, and those
 // that took long, much as diagnosis has it: three times the average of their operation's spans that
-// were asked about, or a set time. And
-// the spans around them, which end after them: so that what is stored is a path, not a splinter.
+// were asked about, or a set time. And the spans around them, which end after them: so that what is
+// stored is a path, not a splinter.
 // Threads: one.
 // Memory: bounded; may throw std::bad_alloc, and then has learnt nothing.
 // Errors: none.
