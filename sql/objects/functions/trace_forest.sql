@@ -80,7 +80,7 @@ DECLARE
     v_node integer;
     v_above integer;
     v_lowest integer;
-    v_rows integer := 0;
+    v_rows integer;
 BEGIN
     IF v_count = 0 THEN
         RETURN;
@@ -150,111 +150,118 @@ BEGIN
         ON owners.trace_id = spans.trace_id AND owners.span_id = spans.parent_span_id
     LEFT JOIN owners AS calls ON calls.server = spans.n;
 
-    -- 2. A cycle of parents is cut at its first span, which becomes a root. Each walk upwards
-    --    marks what it passes, and stops at a mark: its own means a cycle.
-    v_seen := array_fill(0, ARRAY[v_count]);
-    FOR v_begin IN 1..v_count LOOP
-        v_node := v_begin;
-        WHILE v_node <> 0 AND v_seen[v_node] = 0 LOOP
-            v_seen[v_node] := v_begin;
-            v_node := v_parent[v_node];
-        END LOOP;
-        CONTINUE WHEN v_node = 0 OR v_seen[v_node] <> v_begin;
-        v_lowest := v_node;
-        v_above := v_parent[v_node];
-        WHILE v_above <> v_node LOOP
-            v_lowest := least(v_lowest, v_above);
-            v_above := v_parent[v_above];
-        END LOOP;
-        v_parent[v_lowest] := 0;
-    END LOOP;
-
-    -- 3. Per parent: lists of children, and what of its time their union leaves uncovered. A gap
-    --    opens where the last of the earlier siblings ended, or where the parent started.
-    WITH siblings AS MATERIALIZED (
+    LOOP
+        -- 2. Per parent: lists of children, and what of its time their union leaves uncovered. A
+        --    gap opens where the last of the earlier siblings ended, or where the parent started.
+        WITH siblings AS MATERIALIZED (
+            SELECT
+                n::integer, parent, start_us, end_us,
+                v_start[parent] AS parent_start_us,
+                v_end[parent] AS parent_end_us,
+                lead(n::integer, 1, 0) OVER by_parent AS next_sibling,
+                max(ARRAY[end_us, n]) OVER (
+                    by_parent ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ) AS before
+            FROM unnest(v_parent, v_start, v_end) WITH ORDINALITY
+                AS spans (parent, start_us, end_us, n)
+            WINDOW by_parent AS (PARTITION BY parent ORDER BY n)
+        ),
+        intervals AS MATERIALIZED (
+            SELECT
+                *,
+                least(start_us, parent_end_us) - greatest(parent_start_us, before[1]) AS gap_us,
+                CASE WHEN before[1] < parent_start_us
+                    THEN parent ELSE coalesce(before[2], parent) END AS gap_opener,
+                least(end_us, parent_end_us) - greatest(start_us, parent_start_us, before[1])
+                    AS newly_covered_us
+            FROM siblings
+        ),
+        parents AS (
+            SELECT
+                parent,
+                min(n) AS first_child,
+                sum(greatest(newly_covered_us, 0))::bigint AS covered_us,
+                max(ARRAY[end_us, n]) AS last_child
+            FROM intervals
+            GROUP BY parent
+        )
         SELECT
-            n::integer, parent, start_us, end_us,
-            v_start[parent] AS parent_start_us,
-            v_end[parent] AS parent_end_us,
-            lead(n::integer, 1, 0) OVER by_parent AS next_sibling,
-            max(ARRAY[end_us, n]) OVER (
-                by_parent ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS before
-        FROM unnest(v_parent, v_start, v_end) WITH ORDINALITY AS spans (parent, start_us, end_us, n)
-        WINDOW by_parent AS (PARTITION BY parent ORDER BY n)
-    ),
-    intervals AS MATERIALIZED (
-        SELECT
-            *,
-            least(start_us, parent_end_us) - greatest(parent_start_us, before[1]) AS gap_us,
-            CASE WHEN before[1] < parent_start_us THEN parent ELSE coalesce(before[2], parent) END
-                AS gap_opener,
-            least(end_us, parent_end_us) - greatest(start_us, parent_start_us, before[1])
-                AS newly_covered_us
-        FROM siblings
-    ),
-    parents AS (
-        SELECT
-            parent,
-            min(n) AS first_child,
-            sum(greatest(newly_covered_us, 0))::bigint AS covered_us,
-            max(ARRAY[end_us, n]) AS last_child
+            array_agg(next_sibling ORDER BY n),
+            array_agg(greatest(gap_us, 0) ORDER BY n),
+            array_agg(gap_opener ORDER BY n),
+            array_agg(
+                CASE WHEN parent_end_us < c_never AND end_us < c_never
+                    THEN greatest(end_us - parent_end_us, 0) ELSE 0 END
+                ORDER BY n),
+            array_agg(coalesce(first_child, 0) ORDER BY n),
+            array_agg(coalesce(covered_us, 0) ORDER BY n),
+            array_agg(
+                CASE WHEN end_us < c_never
+                    THEN greatest(end_us - greatest(last_child[1], start_us), 0) ELSE 0 END
+                ORDER BY n),
+            array_agg(last_child[2]::integer ORDER BY n)
+        INTO v_next_sibling, v_gap, v_gap_opener, v_overflow, v_first_child, v_covered, v_tail,
+            v_tail_opener
         FROM intervals
-        GROUP BY parent
-    )
-    SELECT
-        array_agg(next_sibling ORDER BY n),
-        array_agg(greatest(gap_us, 0) ORDER BY n),
-        array_agg(gap_opener ORDER BY n),
-        array_agg(
-            CASE WHEN parent_end_us < c_never AND end_us < c_never
-                THEN greatest(end_us - parent_end_us, 0) ELSE 0 END
-            ORDER BY n),
-        array_agg(coalesce(first_child, 0) ORDER BY n),
-        array_agg(coalesce(covered_us, 0) ORDER BY n),
-        array_agg(
-            CASE WHEN end_us < c_never
-                THEN greatest(end_us - greatest(last_child[1], start_us), 0) ELSE 0 END
-            ORDER BY n),
-        array_agg(last_child[2]::integer ORDER BY n)
-    INTO v_next_sibling, v_gap, v_gap_opener, v_overflow, v_first_child, v_covered, v_tail,
-        v_tail_opener
-    FROM intervals
-    LEFT JOIN parents ON parents.parent = intervals.n;
+        LEFT JOIN parents ON parents.parent = intervals.n;
 
-    -- 4. Depth first, over the roots in order of time. A parent is numbered before its children.
-    v_owner := array_fill(c_other, ARRAY[v_count]);
-    v_row := array_fill(NULL::integer, ARRAY[v_count]);
-    v_last_row := v_row;
-    v_depth := v_row;
-    v_path := array_fill(0::bigint, ARRAY[v_count]);
-    v_node := array_position(v_parent, 0);
-    WHILE v_node <> 0 LOOP
-        v_above := v_parent[v_node];
-        v_owner[v_node] := CASE
-            WHEN p_execution_id IS NULL OR v_execution[v_node] = p_execution_id THEN c_ours
-            WHEN v_above <> 0 AND (v_owner[v_above] = c_ours OR v_execution[v_node] IS NULL)
-                THEN v_owner[v_above]
-            WHEN v_execution[v_node] IS NULL THEN c_shared
-            ELSE c_other
-        END;
-        v_path[v_node] := hashint8extended(v_name_hash[v_node], coalesce(v_path[v_above], 0));
-        IF v_owner[v_node] <> c_other THEN
-            v_rows := v_rows + 1;
-            v_row[v_node] := v_rows;
-            v_depth[v_node] := coalesce(v_depth[v_above] + 1, 0);
-        END IF;
-        -- Down, else along, else up to the first that has a next sibling.
-        IF v_first_child[v_node] <> 0 THEN
-            v_node := v_first_child[v_node];
-            CONTINUE;
-        END IF;
-        LOOP
-            v_last_row[v_node] := v_rows;
-            EXIT WHEN v_next_sibling[v_node] <> 0 OR v_parent[v_node] = 0;
-            v_node := v_parent[v_node];
+        -- 3. Depth first, over the roots in order of time. A parent is numbered before its
+        --    children.
+        v_owner := array_fill(c_other, ARRAY[v_count]);
+        v_row := array_fill(NULL::integer, ARRAY[v_count]);
+        v_last_row := v_row;
+        v_depth := v_row;
+        v_path := array_fill(0::bigint, ARRAY[v_count]);
+        v_rows := 0;
+        v_node := array_position(v_parent, 0);
+        WHILE v_node <> 0 LOOP
+            v_above := v_parent[v_node];
+            v_owner[v_node] := CASE
+                WHEN p_execution_id IS NULL OR v_execution[v_node] = p_execution_id THEN c_ours
+                WHEN v_above <> 0 AND (v_owner[v_above] = c_ours OR v_execution[v_node] IS NULL)
+                    THEN v_owner[v_above]
+                WHEN v_execution[v_node] IS NULL THEN c_shared
+                ELSE c_other
+            END;
+            v_path[v_node] := hashint8extended(v_name_hash[v_node], coalesce(v_path[v_above], 0));
+            IF v_owner[v_node] <> c_other THEN
+                v_rows := v_rows + 1;
+                v_row[v_node] := v_rows;
+                v_depth[v_node] := coalesce(v_depth[v_above] + 1, 0);
+            END IF;
+            -- Down, else along, else up to the first that has a next sibling.
+            IF v_first_child[v_node] <> 0 THEN
+                v_node := v_first_child[v_node];
+                CONTINUE;
+            END IF;
+            LOOP
+                v_last_row[v_node] := v_rows;
+                EXIT WHEN v_next_sibling[v_node] <> 0 OR v_parent[v_node] = 0;
+                v_node := v_parent[v_node];
+            END LOOP;
+            v_node := v_next_sibling[v_node];
         END LOOP;
-        v_node := v_next_sibling[v_node];
+
+        -- 4. What no root leads to hangs on a cycle of parents, which is cut at its first span:
+        --    that becomes a root, and all is placed anew. Each walk upwards marks what it passes,
+        --    and stops at a mark: its own means a cycle.
+        EXIT WHEN array_position(v_last_row, NULL) IS NULL;
+        v_seen := array_fill(0, ARRAY[v_count]);
+        FOR v_begin IN 1..v_count LOOP
+            v_node := v_begin;
+            WHILE v_node <> 0 AND v_seen[v_node] = 0 LOOP
+                v_seen[v_node] := v_begin;
+                v_node := v_parent[v_node];
+            END LOOP;
+            CONTINUE WHEN v_node = 0 OR v_seen[v_node] <> v_begin;
+            v_lowest := v_node;
+            v_above := v_parent[v_node];
+            WHILE v_above <> v_node LOOP
+                v_lowest := least(v_lowest, v_above);
+                v_above := v_parent[v_above];
+            END LOOP;
+            v_parent[v_lowest] := 0;
+        END LOOP;
     END LOOP;
 
     RETURN QUERY
