@@ -351,5 +351,5 @@ int main() {
   if (!status.ok())
     std::fputs(absl::StrCat("sample runner: ", status.ToString(), "\n").c_str(), stderr);
   PrintReport(costs, stats, questions, outcomes);
-  return status.ok() && stats.persisted == stats.started ? 0 : 1;
+  return status.ok() && stats.persisted + stats.sampled_out == stats.started ? 0 : 1;
 }

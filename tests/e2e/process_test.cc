@@ -170,6 +170,42 @@ TEST(SampleRunner, Execution2193TimedOutBetweenRouterAndRunner) {
   EXPECT_NE(cause[0][2].find("156.3 s of 238.9 s"), std::string::npos) << cause[0][2];
 }
 
+// The figures are README's.
+TEST(SampleRunner, WhereNoTraceIsSampledFourOfFiveFaultsAreExplained) {
+  const TestDatabase database;
+  const dev::Finished finished =
+      RunProgram("SPANRING_SAMPLE_RUNNER", database.conninfo(), {}, {"SPANRING_SAMPLE_RATIO=0"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.output;
+  const json report = LastLine(finished.output);
+  EXPECT_EQ(database.Value("SELECT sum(spans) FROM trace_rollups WHERE hours = 1"),
+            std::to_string(report["spans_started"].get<std::int64_t>()));
+  // Beside those with which it measures the cost of a span.
+  EXPECT_EQ(database.Value("SELECT sum(spans) FROM trace_rollups WHERE hours = 1"
+                           " AND operation NOT LIKE 'runner.measure%'"),
+            "228");
+  EXPECT_EQ(database.Value("SELECT count(*) FROM trace_spans"
+                           " WHERE operation NOT LIKE 'runner.measure%'"),
+            "25");
+  std::map<std::string, std::vector<std::string>> causes;
+  for (const json& fault : report["faults"]) {
+    const auto id = std::to_string(fault["execution_id"].get<std::int64_t>());
+    std::vector<std::string>& types = causes[fault["fault"].get<std::string>()];
+    types.clear();
+    for (const auto& row :
+         database.Rows("SELECT root_cause_type FROM identify_root_cause($1) ORDER BY rank", {id})) {
+      types.push_back(row[0]);
+    }
+  }
+  const std::string kPartial = "TRACE_NOT_SAMPLED";
+  EXPECT_EQ(causes, (std::map<std::string, std::vector<std::string>>{
+                        {"slow_span", {"PERFORMANCE_DEGRADATION", kPartial}},
+                        {"connection_refused", {"CONNECTION_FAILURE", kPartial}},
+                        {"timeout", {"SERVICE_TIMEOUT", kPartial}},
+                        {"modal_failure", {"MODAL_EXECUTION_FAILURE", kPartial}},
+                        // Its router's spans are not stored.
+                        {"network_gap", {"SERVICE_TIMEOUT", kPartial}}}));
+}
+
 TEST(SampleRunner, WorksWithTracingOffAndSaysSo) {
   const dev::Finished finished = RunProgram("SPANRING_SAMPLE_RUNNER", "");
   EXPECT_EQ(finished.exit_code, 0) << finished.output;
