@@ -252,6 +252,21 @@ TEST_F(ProgramTest, OpenSpansAreDrawnAndDropsSaid) {
   EXPECT_EQ(json::parse(Ask("opened", {"health", "--json"}).out)["open_spans"], 1);
 }
 
+TEST_F(ProgramTest, HealthSaysWhatWasSampledOutAndWhatWasDropped) {
+  ASSERT_TRUE(Server().RecreateDatabase("sampled").ok());
+  ASSERT_EQ(Ask("sampled", {"migrate"}).exit_code, 0);
+  Sql("sampled",
+      "INSERT INTO trace_writers (writer_id, service, spans_started, spans_sampled_out) VALUES "
+      "('00000000-0000-0000-0000-0000000000cc', 'runner', 12345, 12340)");
+  const std::string sampled = Ask("sampled", {"health"}).out;
+  EXPECT_TRUE(Contains(sampled, "spans sampled out        12,340")) << sampled;
+  EXPECT_TRUE(Contains(sampled, "sampled out: 12,340")) << sampled;
+  EXPECT_EQ(json::parse(Ask("sampled", {"health", "--json"}).out)["spans_sampled_out"], 12340);
+  Sql("sampled", "UPDATE trace_writers SET spans_dropped = 5, drops = '{\"ring_full\": 5}'");
+  const std::string both = Ask("sampled", {"health"}).out;
+  EXPECT_TRUE(Contains(both, "dropped: {\"ring_full\": 5}; sampled out: 12,340")) << both;
+}
+
 TEST_F(ProgramTest, JsonIsWhatSqlSays) {
   const std::pair<std::vector<std::string>, std::string> questions[] = {
       {{"diagnose", "2193", "--json"}, "diagnose_execution_trace(2193)"},

@@ -332,6 +332,7 @@ TEST_F(ServiceTest, MetricsOfServerAndWriters) {
   EXPECT_EQ(response.status, 200);
   EXPECT_THAT(response.body, HasSubstr("spanring_database_up 1\n"));
   EXPECT_THAT(response.body, HasSubstr("spanring_spans_stored 5\n"));
+  EXPECT_THAT(response.body, HasSubstr("spanring_spans_sampled_out 0\n"));
   EXPECT_THAT(response.body, HasSubstr("# TYPE spanring_http_requests_total counter\n"));
 }
 
