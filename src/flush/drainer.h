@@ -17,6 +17,7 @@
 #include "flush/counters.h"
 #include "flush/journal.h"
 #include "flush/row_encoder.h"
+#include "flush/sampler.h"
 #include "platform/clock.h"
 #include "ring/registry.h"
 

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "flush/sampler.h"
 #include "platform/clock.h"
 #include "ring/call_sites.h"
 #include "ring/record.h"
@@ -39,6 +38,15 @@ inline constexpr std::uint16_t kOpenRowColumnCount = 12;
 
 // The names of another process's call sites, by number.
 using CallSiteNameList = std::vector<std::pair<std::string, std::string>>;
+
+// What there is to know of a span that ended.
+struct EndedSpan {
+  TraceId trace_id;
+  std::string_view service;
+  std::string_view operation;
+  ring::RecordStatus status;
+  std::int64_t duration_ns;
+};
 
 class RowEncoder {
  public:

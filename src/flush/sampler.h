@@ -10,22 +10,12 @@
 
 #include <array>
 #include <cstdint>
-#include <string_view>
 
 #include "absl/container/flat_hash_map.h"
-#include "ring/record.h"
+#include "flush/row_encoder.h"
 #include "spanring/id.h"
 
 namespace spanring::flush {
-
-// What there is to know of a span that ended.
-struct EndedSpan {
-  TraceId trace_id;
-  std::string_view service;
-  std::string_view operation;
-  ring::RecordStatus status;
-  std::int64_t duration_ns;
-};
 
 class Sampler {
  public:
