@@ -58,29 +58,34 @@ DECLARE
     v_count integer := coalesce(cardinality(p_spans), 0);
     v_first_us numeric := 0;
     -- Indexed by span number. 0 is no span: the parent of all roots, the end of a list.
+    v_none integer[];
+    v_nothing bigint[];
     v_start bigint[];
     v_end bigint[];
     v_execution bigint[];
     v_name_hash bigint[];
     v_parent integer[];
-    v_seen integer[];
     v_first_child integer[];
+    v_last_child integer[];
     v_next_sibling integer[];
+    v_latest_child integer[];
+    v_latest_end bigint[];
+    v_covered bigint[];
     v_gap bigint[];
     v_gap_opener integer[];
-    v_overflow bigint[];
-    v_covered bigint[];
-    v_tail bigint[];
-    v_tail_opener integer[];
     v_owner integer[];
     v_row integer[];
     v_last_row integer[];
     v_depth integer[];
     v_path bigint[];
+    v_seen integer[];
     v_node integer;
     v_above integer;
+    v_last_root integer;
     v_lowest integer;
     v_rows integer;
+    v_free_from bigint;
+    v_us bigint;
 BEGIN
     IF v_count = 0 THEN
         RETURN;
@@ -133,77 +138,67 @@ BEGIN
         FROM ids
     )
     SELECT
-        array_agg(least(greatest(start_us, -c_never), c_never)::bigint ORDER BY spans.n),
-        array_agg(least(greatest(start_us, end_us, -c_never), c_never)::bigint ORDER BY spans.n),
-        array_agg(execution_id ORDER BY spans.n),
-        array_agg(name_hash ORDER BY spans.n),
-        array_agg(
+        array_agg(start_us), array_agg(end_us), array_agg(execution_id), array_agg(name_hash),
+        array_agg(parent)
+    INTO v_start, v_end, v_execution, v_name_hash, v_parent
+    FROM (
+        SELECT
+            least(greatest(start_us, -c_never), c_never)::bigint AS start_us,
+            least(greatest(start_us, end_us, -c_never), c_never)::bigint AS end_us,
+            execution_id,
+            name_hash,
             CASE
                 WHEN calls.n IS NOT NULL THEN calls.client
                 WHEN owners.n <> spans.n THEN owners.n
                 ELSE 0
-            END
-            ORDER BY spans.n)
-    INTO v_start, v_end, v_execution, v_name_hash, v_parent
-    FROM spans
-    LEFT JOIN owners
-        ON owners.trace_id = spans.trace_id AND owners.span_id = spans.parent_span_id
-    LEFT JOIN owners AS calls ON calls.server = spans.n;
+            END AS parent
+        FROM spans
+        LEFT JOIN owners
+            ON owners.trace_id = spans.trace_id AND owners.span_id = spans.parent_span_id
+        LEFT JOIN owners AS calls ON calls.server = spans.n
+        ORDER BY spans.n
+    ) AS sorted;
 
+    v_none := array_fill(0, ARRAY[v_count + 1], ARRAY[0]);
+    v_nothing := array_fill(0::bigint, ARRAY[v_count + 1], ARRAY[0]);
     LOOP
         -- 2. Per parent: lists of children, and what of its time their union leaves uncovered. A
         --    gap opens where the last of the earlier siblings ended, or where the parent started.
-        WITH siblings AS MATERIALIZED (
-            SELECT
-                n::integer, parent, start_us, end_us,
-                v_start[parent] AS parent_start_us,
-                v_end[parent] AS parent_end_us,
-                lead(n::integer, 1, 0) OVER by_parent AS next_sibling,
-                max(ARRAY[end_us, n]) OVER (
-                    by_parent ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-                ) AS before
-            FROM unnest(v_parent, v_start, v_end) WITH ORDINALITY
-                AS spans (parent, start_us, end_us, n)
-            WINDOW by_parent AS (PARTITION BY parent ORDER BY n)
-        ),
-        intervals AS MATERIALIZED (
-            SELECT
-                *,
-                least(start_us, parent_end_us) - greatest(parent_start_us, before[1]) AS gap_us,
-                CASE WHEN before[1] < parent_start_us
-                    THEN parent ELSE coalesce(before[2], parent) END AS gap_opener,
-                least(end_us, parent_end_us) - greatest(start_us, parent_start_us, before[1])
-                    AS newly_covered_us
-            FROM siblings
-        ),
-        parents AS (
-            SELECT
-                parent,
-                min(n) AS first_child,
-                sum(greatest(newly_covered_us, 0))::bigint AS covered_us,
-                max(ARRAY[end_us, n]) AS last_child
-            FROM intervals
-            GROUP BY parent
-        )
-        SELECT
-            array_agg(next_sibling ORDER BY n),
-            array_agg(greatest(gap_us, 0) ORDER BY n),
-            array_agg(gap_opener ORDER BY n),
-            array_agg(
-                CASE WHEN parent_end_us < c_never AND end_us < c_never
-                    THEN greatest(end_us - parent_end_us, 0) ELSE 0 END
-                ORDER BY n),
-            array_agg(coalesce(first_child, 0) ORDER BY n),
-            array_agg(coalesce(covered_us, 0) ORDER BY n),
-            array_agg(
-                CASE WHEN end_us < c_never
-                    THEN greatest(end_us - greatest(last_child[1], start_us), 0) ELSE 0 END
-                ORDER BY n),
-            array_agg(last_child[2]::integer ORDER BY n)
-        INTO v_next_sibling, v_gap, v_gap_opener, v_overflow, v_first_child, v_covered, v_tail,
-            v_tail_opener
-        FROM intervals
-        LEFT JOIN parents ON parents.parent = intervals.n;
+        v_first_child := v_none;
+        v_last_child := v_none;
+        v_next_sibling := v_none;
+        v_latest_child := array_fill(NULL::integer, ARRAY[v_count + 1], ARRAY[0]);
+        v_latest_end := array_fill(NULL::bigint, ARRAY[v_count + 1], ARRAY[0]);
+        v_covered := v_nothing;
+        v_gap := v_nothing;
+        v_gap_opener := v_none;
+        FOR v_child IN 1..v_count LOOP
+            v_above := v_parent[v_child];
+            IF v_first_child[v_above] = 0 THEN
+                v_first_child[v_above] := v_child;
+            ELSE
+                v_next_sibling[v_last_child[v_above]] := v_child;
+            END IF;
+            v_last_child[v_above] := v_child;
+            v_free_from := greatest(v_start[v_above], v_latest_end[v_above]);
+            v_us := least(v_start[v_child], v_end[v_above]) - v_free_from;
+            IF v_us > 0 THEN
+                v_gap[v_child] := v_us;
+                v_gap_opener[v_child] := CASE
+                    WHEN v_latest_end[v_above] < v_start[v_above] THEN v_above
+                    ELSE coalesce(v_latest_child[v_above], v_above)
+                END;
+            END IF;
+            v_us := least(v_end[v_child], v_end[v_above])
+                - greatest(v_start[v_child], v_free_from);
+            IF v_us > 0 THEN
+                v_covered[v_above] := v_covered[v_above] + v_us;
+            END IF;
+            IF (v_end[v_child] < v_latest_end[v_above]) IS NOT TRUE THEN
+                v_latest_end[v_above] := v_end[v_child];
+                v_latest_child[v_above] := v_child;
+            END IF;
+        END LOOP;
 
         -- 3. Depth first, over the roots in order of time. A parent is numbered before its
         --    children.
@@ -213,7 +208,7 @@ BEGIN
         v_depth := v_row;
         v_path := array_fill(0::bigint, ARRAY[v_count]);
         v_rows := 0;
-        v_node := array_position(v_parent, 0);
+        v_node := v_first_child[0];
         WHILE v_node <> 0 LOOP
             v_above := v_parent[v_node];
             v_owner[v_node] := CASE
@@ -246,7 +241,7 @@ BEGIN
         --    that becomes a root, and all is placed anew. Each walk upwards marks what it passes,
         --    and stops at a mark: its own means a cycle.
         EXIT WHEN array_position(v_last_row, NULL) IS NULL;
-        v_seen := array_fill(0, ARRAY[v_count]);
+        v_seen := v_none;
         FOR v_begin IN 1..v_count LOOP
             v_node := v_begin;
             WHILE v_node <> 0 AND v_seen[v_node] = 0 LOOP
@@ -277,13 +272,13 @@ BEGIN
             WHEN spans.status <> 'started'
                 THEN greatest(
                     least(coalesce(spans.duration_ns, 0), c_never * 1000)
-                        - placed.covered_us * 1000,
+                        - v_covered[placed.n] * 1000,
                     0)
         END,
-        placed.gap_us * 1000,
-        CASE WHEN placed.gap_us > 0 THEN v_row[placed.gap_opener] END,
+        v_gap[placed.n] * 1000,
+        v_row[v_gap_opener[placed.n]],
         placed.tail_us * 1000,
-        CASE WHEN placed.tail_us > 0 THEN v_row[placed.tail_opener] END,
+        CASE WHEN placed.tail_us > 0 THEN v_row[v_latest_child[placed.n]] END,
         placed.overflow_us * 1000,
         v_row[placed.parent],
         placed.last_row,
@@ -292,13 +287,16 @@ BEGIN
         placed.path,
         spans.created_at
     FROM (
-        SELECT *
-        FROM unnest(
-            v_row, v_depth, v_start, v_covered, v_gap, v_gap_opener, v_tail, v_tail_opener,
-            v_overflow, v_parent, v_last_row, v_path
-        ) WITH ORDINALITY AS placed (
-            row_order, depth, start_us, covered_us, gap_us, gap_opener, tail_us, tail_opener,
-            overflow_us, parent, last_row, path, n)
+        SELECT
+            *,
+            CASE WHEN end_us < c_never
+                THEN greatest(end_us - greatest(v_latest_end[n], start_us), 0) ELSE 0 END
+                AS tail_us,
+            CASE WHEN end_us < c_never AND v_end[parent] < c_never
+                THEN greatest(end_us - v_end[parent], 0) ELSE 0 END AS overflow_us
+        FROM unnest(v_row, v_depth, v_start, v_end, v_parent, v_last_row, v_path)
+            WITH ORDINALITY
+            AS placed (row_order, depth, start_us, end_us, parent, last_row, path, n)
         WHERE row_order IS NOT NULL
     ) AS placed
     JOIN ROWS FROM (unnest(p_spans)) WITH ORDINALITY AS spans (

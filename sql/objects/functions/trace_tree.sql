@@ -3,11 +3,12 @@
 -- An execution's spans are those with its execution_id, what lies below them, and the spans of the
 -- same traces that carry no execution_id and do not lie below another execution's.
 --
--- Looked for are the spans where they are known to lie: an execution's from an hour before its summary
--- begins to a day after it ends; a trace's, whose id is a UUIDv7 and says when it began, from an hour
--- before that to a day after. What is found beyond widens that, to a day after the last end. All times
--- are searched where nothing is found or known, a parent is missing, or there are fewer spans than the
--- summary counted.
+-- Looked for are the spans where they are known to lie, in whole days (UTC), since for a part of one
+-- the planner would read the index of times as well: an execution's from an hour before its summary
+-- begins to the end of the day after it ends; a trace's, whose id is a UUIDv7 and says when it began,
+-- from an hour before that to the end of the next day. What is found beyond widens that, to the end
+-- of the day after the last end. All times are searched where nothing is found or known, a parent is
+-- missing, or there are fewer spans than the summary counted.
 CREATE OR REPLACE FUNCTION trace_tree(p_execution_id bigint, p_trace_id uuid DEFAULT NULL)
 RETURNS TABLE (
     row_order integer,
@@ -59,7 +60,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     c_margin CONSTANT interval := '1 hour';
-    c_more CONSTANT interval := '1 day';
+    -- From a midnight to the end of the next day.
+    c_more CONSTANT interval := '47:59:59.999999';
     -- Behind these, intervals cannot be added.
     c_first CONSTANT timestamptz := '0001-01-01 00:00+00';
     c_last CONSTANT timestamptz := '9999-12-31 00:00+00';
@@ -78,7 +80,7 @@ DECLARE
 BEGIN
     IF p_trace_id IS NULL THEN
         SELECT
-            greatest(min(started_at), c_first) - c_margin, least(max(ended_at), c_last) + c_more,
+            greatest(min(started_at), c_first) - c_margin, least(max(ended_at), c_last),
             array_agg(DISTINCT trace_id), sum(spans)
         INTO v_since, v_until, v_traces, v_count
         FROM (
@@ -91,11 +93,11 @@ BEGIN
     ELSIF substr(v_id, 15, 1) = '7' AND substr(v_id, 20, 1) IN ('8', '9', 'a', 'b') THEN
         v_since := to_timestamp(
             ('x' || left(v_id, 8) || substr(v_id, 10, 4))::bit(48)::bigint / 1000.0) - c_margin;
-        v_until := v_since + c_margin + c_more;
+        v_until := v_since + c_margin;
     END IF;
     v_traces := coalesce(v_traces, array_remove(ARRAY[p_trace_id], NULL));
-    v_since := coalesce(v_since, '-infinity');
-    v_until := coalesce(v_until, 'infinity');
+    v_since := coalesce(date_trunc('day', v_since, 'UTC'), '-infinity');
+    v_until := coalesce(date_trunc('day', v_until, 'UTC') + c_more, 'infinity');
 
     LOOP
         -- With the times as constants, so that other days' partitions are not even planned for;
@@ -163,7 +165,7 @@ BEGIN
             CONTINUE;
         END IF;
         EXIT WHEN v_ended_at <= v_until;
-        v_until := least(v_ended_at, c_last) + c_more;
+        v_until := date_trunc('day', least(v_ended_at, c_last), 'UTC') + c_more;
     END LOOP;
     RETURN QUERY SELECT *
     FROM trace_forest(v_spans, CASE WHEN p_trace_id IS NULL THEN p_execution_id END);
