@@ -117,6 +117,19 @@ TEST_F(RootCauseTypes, VeryManyCallsMatterWhereSomethingIsWrong) {
   EXPECT_EQ(RootCause(3), "PERFORMANCE_DEGRADATION");
 }
 
+// The open span's own time is not known, and was taken for the longest.
+TEST_F(RootCauseTypes, WhatNeverEndedBelowSlowSuccessIsNotWhoSpentTheTime) {
+  Write(1, {{1, 0, "runner", "execute", 0, 130},
+            {2, 1, "modal", "inference", 1, 129},
+            {3, 1, "runner", "audit", 2, kNeverEnded, "started"}});
+  const std::vector<Cause> causes = Causes(1);
+  ASSERT_EQ(causes.size(), 2U);
+  EXPECT_EQ(causes[0].type, "PERFORMANCE_DEGRADATION");
+  EXPECT_EQ(causes[0].operation, "inference");
+  EXPECT_EQ(causes[1].type, "SERVICE_TIMEOUT");
+  EXPECT_EQ(causes[1].operation, "audit");
+}
+
 TEST_F(RootCauseTypes, WhomAnErrorReachedIsSaid) {
   Write(1, {{1, 0, "gateway", "request", 0, 10, "failed"},
             {2, 1, "runner", "execute", 0, 10, "failed"},

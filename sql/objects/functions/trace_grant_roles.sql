@@ -64,10 +64,10 @@ BEGIN
             'trace_edit_distance', 'trace_error_origins', 'trace_export_attributes', 'trace_forest',
             'trace_gaps', 'trace_jaeger_tags', 'trace_label', 'trace_match_error',
             'trace_network_times', 'trace_operation_latencies', 'trace_otlp_attributes',
-            'trace_otlp_value', 'trace_root_cause', 'trace_search', 'trace_seconds', 'trace_to_csv',
-            'trace_to_jaeger', 'trace_to_otlp', 'trace_to_perfetto', 'trace_tree', 'trace_tree_gaps',
-            'trace_tree_path', 'trace_tree_shifted_gaps', 'trace_tree_skew', 'trace_unix_us',
-            'trace_window_changes'
+            'trace_otlp_value', 'trace_root_cause', 'trace_root_cause_slow', 'trace_search',
+            'trace_seconds', 'trace_to_csv', 'trace_to_jaeger', 'trace_to_otlp',
+            'trace_to_perfetto', 'trace_tree', 'trace_tree_gaps', 'trace_tree_path',
+            'trace_tree_shifted_gaps', 'trace_tree_skew', 'trace_unix_us', 'trace_window_changes'
         ] LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %I TO spanring_reader', v_object);
         END LOOP;

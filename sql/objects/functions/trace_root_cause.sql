@@ -8,9 +8,6 @@
 -- that was not; but where nothing else has a known kind, an error whose caller merely went on is
 -- the best there is. An explicit error weighs more than a deduction from times.
 --
--- A span that timed out owned the deadline; what completed below it in another service, and took
--- most of its time, spent it.
---
 -- Of a call, whose span says that it is a client's, the sides are told apart: a failure of the
 -- server is below it; where the server completed, its answer was late or got lost; where there is
 -- no span of the server, it may not have been reached.
@@ -249,20 +246,6 @@ BEGIN
         LEFT JOIN answers_to ON answers_to.row_order = leaves.row_order
         WHERE NOT CASE WHEN is_process_end THEN has_same_below ELSE has_failure_below END
     ),
-    slowest AS (
-        SELECT
-            tree.service, tree.operation, sum(tree.self_time_ns) AS self_ns, count(*) AS spans,
-            max(tree.duration_ns) AS longest_ns,
-            array_agg(tree.span_id ORDER BY tree.self_time_ns DESC, tree.row_order) AS span_ids,
-            min(tree.row_order) AS row_order
-        FROM tree
-        CROSS JOIN total
-        WHERE total.ns > v_limits.degradation_ns
-          AND NOT EXISTS (SELECT FROM failures WHERE NOT is_recovered)
-        GROUP BY tree.service, tree.operation
-        ORDER BY self_ns DESC, row_order
-        LIMIT 1
-    ),
     -- Failed, timed out and open spans; the same operation failing again is one candidate.
     failed AS (
         SELECT
@@ -345,73 +328,24 @@ BEGIN
             ON above.row_order < failed.row_order AND above.last_row >= failed.row_order
         GROUP BY failed.row_order
     ),
-    -- Who spent the time of a span that timed out.
-    timed_out AS (
-        SELECT * FROM origins
-        WHERE type = 'SERVICE_TIMEOUT' AND status <> 'started' AND NOT is_recovered
-          AND last_row > row_order AND duration_ns > 0
-        ORDER BY duration_ns DESC
-        LIMIT 10
-    ),
-    spenders AS (
-        SELECT
-            timed_out.row_order AS deadline_row, timed_out.duration_ns AS deadline_ns,
-            trace_label(timed_out.service, timed_out.operation, timed_out.span_id) AS deadline_of,
-            below.service, below.operation, sum(below.self_time_ns) AS self_ns, count(*) AS spans,
-            max(below.duration_ns) AS longest_ns,
-            array_agg(below.span_id ORDER BY below.self_time_ns DESC, below.row_order) AS span_ids,
-            min(below.row_order) AS row_order
-        FROM timed_out
-        JOIN tree AS below
-            ON below.row_order > timed_out.row_order AND below.row_order <= timed_out.last_row
-            AND below.service <> timed_out.service AND below.status = 'completed'
-        GROUP BY 1, 2, 3, 4, 5
-        HAVING sum(below.self_time_ns) > v_limits.dependency_share * timed_out.duration_ns
-        ORDER BY self_ns DESC, row_order
-        LIMIT 3
-    ),
-    -- Nothing failed, all of it was quick enough, but most of it was spent in another service.
-    dependency AS (
-        SELECT
-            tree.service, tree.operation, sum(tree.self_time_ns) AS self_ns, count(*) AS spans,
-            max(tree.duration_ns) AS longest_ns,
-            array_agg(tree.span_id ORDER BY tree.self_time_ns DESC, tree.row_order) AS span_ids,
-            min(tree.row_order) AS row_order
-        FROM tree
-        JOIN tree AS first ON first.row_order = 1
-        CROSS JOIN total
-        WHERE total.ns > v_limits.gap_ns AND total.ns <= v_limits.degradation_ns
-          AND tree.service <> first.service
-          AND NOT EXISTS (SELECT FROM failures WHERE NOT is_recovered)
-        GROUP BY tree.service, tree.operation, total.ns
-        HAVING sum(tree.self_time_ns) > v_limits.dependency_share * total.ns
-        ORDER BY self_ns DESC, row_order
-        LIMIT 1
-    ),
-    -- What those operations usually take.
-    history AS MATERIALIZED (
-        SELECT baselines.*
+    -- Who spent the time: of spans that timed out, or of all of it where nothing failed.
+    spenders AS MATERIALIZED (
+        SELECT spent.*
         FROM (
-            SELECT
-                array_agg(service) AS services,
-                array_agg(operation) AS operations,
-                array_agg(started_at) AS started_at,
-                array_agg(created_at) AS created_at,
-                array_agg(CASE status WHEN 'completed' THEN duration_ns END) AS completed_ns
-            FROM tree
-            WHERE (service, operation) IN (
-                SELECT service, operation FROM spenders
-                UNION ALL
-                SELECT service, operation FROM dependency
-                UNION ALL
-                SELECT service, operation FROM slowest
-            )
-        ) AS own
+            SELECT CASE WHEN EXISTS (SELECT FROM failures WHERE NOT is_recovered) THEN ARRAY(
+                SELECT row_order FROM origins
+                WHERE type = 'SERVICE_TIMEOUT' AND status <> 'started' AND NOT is_recovered
+                  AND last_row > row_order AND duration_ns > 0
+                ORDER BY duration_ns DESC
+                LIMIT 10
+            ) END AS rows
+        ) AS deadlines
         CROSS JOIN total
-        CROSS JOIN LATERAL trace_baselines(
-            own.services, own.operations, own.started_at, own.created_at, own.completed_ns,
-            total.started_at
-        ) AS baselines
+        CROSS JOIN LATERAL trace_root_cause_slow(
+            p_execution_id, p_trace_id, deadlines.rows
+        ) AS spent
+        WHERE CASE WHEN deadlines.rows IS NULL THEN total.ns > v_limits.gap_ns
+            ELSE deadlines.rows <> '{}' END
     ),
     -- One operation again and again under one parent.
     repeated AS (
@@ -546,110 +480,9 @@ BEGIN
 
         UNION ALL
         SELECT
-            'SLOW_DEPENDENCY',
-            spenders.service,
-            spenders.operation,
-            format(
-                '%s completed, and spent %s itself in %s %s of the %s after which %s timed out; %s',
-                trace_label(spenders.service, spenders.operation, spenders.span_ids[1]),
-                trace_seconds(spenders.self_ns), spenders.spans,
-                CASE spenders.spans WHEN 1 THEN 'span' ELSE 'spans' END,
-                trace_seconds(spenders.deadline_ns), spenders.deadline_of,
-                CASE
-                    WHEN coalesce(history.baseline_samples, 0) < v_limits.minimum_samples THEN
-                        format(
-                            'insufficient history: %s spans of other executions, %s needed',
-                            coalesce(history.baseline_samples, 0), v_limits.minimum_samples)
-                    ELSE
-                        format(
-                            '%s spans of other executions took %s on average',
-                            history.baseline_samples, trace_seconds(history.baseline_ns))
-                END
-            ),
-            CASE
-                -- No slower than ever: the deadline is too short.
-                WHEN history.baseline_samples >= v_limits.minimum_samples
-                    AND spenders.longest_ns <= v_limits.slow_factor * history.baseline_ns THEN 0.50
-                ELSE 0.75 + 0.20 * least(spenders.self_ns / spenders.deadline_ns::numeric, 1)
-            END,
-            spenders.span_ids[1:10],
-            0,
-            spenders.self_ns,
-            spenders.row_order,
-            NULL,
-            NULL
+            root_cause_type, affected_service, affected_operation, evidence, confidence, span_ids,
+            0, self_ns, row_order, NULL, NULL
         FROM spenders
-        LEFT JOIN history
-            ON history.service = spenders.service AND history.operation = spenders.operation
-
-        UNION ALL
-        SELECT
-            'SLOW_DEPENDENCY',
-            dependency.service,
-            dependency.operation,
-            format(
-                'nothing failed, but %s spent %s of %s itself in %s %s; its longest took %s, where '
-                '%s spans of other executions took %s on average',
-                trace_label(dependency.service, dependency.operation, dependency.span_ids[1]),
-                trace_seconds(dependency.self_ns), trace_seconds(total.ns),
-                dependency.spans, CASE dependency.spans WHEN 1 THEN 'span' ELSE 'spans' END,
-                trace_seconds(dependency.longest_ns), history.baseline_samples,
-                trace_seconds(history.baseline_ns)),
-            0.60,
-            dependency.span_ids[1:10],
-            0,
-            dependency.self_ns,
-            dependency.row_order,
-            NULL,
-            NULL
-        FROM dependency
-        CROSS JOIN total
-        JOIN history
-            ON history.service = dependency.service AND history.operation = dependency.operation
-        WHERE history.baseline_samples >= v_limits.minimum_samples
-          AND dependency.longest_ns > v_limits.slow_factor * history.baseline_ns
-          AND dependency.longest_ns - history.baseline_ns > v_limits.gap_ns
-
-        UNION ALL
-        SELECT
-            'PERFORMANCE_DEGRADATION',
-            slowest.service,
-            slowest.operation,
-            format(
-                'the execution took %s, more than %s s, and nothing failed; %s spent %s of it '
-                'itself in %s %s; %s',
-                trace_seconds(total.ns), v_limits.degradation_ns / 1000000000,
-                trace_label(slowest.service, slowest.operation, slowest.span_ids[1]),
-                trace_seconds(slowest.self_ns),
-                slowest.spans, CASE slowest.spans WHEN 1 THEN 'span' ELSE 'spans' END,
-                CASE
-                    WHEN coalesce(history.baseline_samples, 0) < v_limits.minimum_samples THEN
-                        format(
-                            'insufficient history: %s spans of other executions, %s needed',
-                            coalesce(history.baseline_samples, 0), v_limits.minimum_samples)
-                    ELSE
-                        format(
-                            'its longest took %s, where %s spans of other executions took %s '
-                            'on average',
-                            trace_seconds(slowest.longest_ns), history.baseline_samples,
-                            trace_seconds(history.baseline_ns))
-                END
-            ),
-            CASE
-                WHEN history.baseline_samples >= v_limits.minimum_samples
-                    AND slowest.longest_ns > v_limits.slow_factor * history.baseline_ns THEN 0.70
-                ELSE 0.55
-            END,
-            slowest.span_ids[1:10],
-            0,
-            slowest.self_ns,
-            slowest.row_order,
-            NULL,
-            NULL
-        FROM slowest
-        CROSS JOIN total
-        LEFT JOIN history
-            ON history.service = slowest.service AND history.operation = slowest.operation
 
         UNION ALL
         SELECT
