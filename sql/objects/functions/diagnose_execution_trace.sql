@@ -58,7 +58,11 @@ BEGIN
     SELECT * INTO v_limits FROM trace_limits;
     RETURN QUERY
     WITH tree AS MATERIALIZED (
-        SELECT * FROM trace_tree(p_execution_id)
+        SELECT
+            row_order, depth, trace_id, span_id, service, operation, started_at, completed_at,
+            duration_ms, status, metadata, error_message, duration_ns, error_type, self_time_ns,
+            gap_before_ns, gap_before_row, tail_gap_ns, tail_gap_row, parent_row, created_at
+        FROM trace_tree(p_execution_id)
     ),
     baselines AS MATERIALIZED (
         SELECT baselines.*
