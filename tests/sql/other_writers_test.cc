@@ -143,6 +143,13 @@ TEST_F(OtherWriters, NoAbsurdRowFailsAQuestion) {
         " status, execution_id) VALUES (",
         Id(id), ", ", Id(id), ", 'svc', 'op', ", start, ", 100, 'failed', ", id, ")"));
   }
+  // Its end lies behind the last day that is searched.
+  ++id;
+  database_.Run(absl::StrCat(
+      "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at, duration_ms,"
+      " duration_ns, status, execution_id) VALUES (",
+      Id(id), ", ", Id(id),
+      ", 'svc', 'op', '9999-12-31 00:00+00', 864000000, 864000000000000, 'completed', ", id, ")"));
   Fold();
   for (int execution = 10; execution <= id; ++execution) {
     if (execution == 20) continue;

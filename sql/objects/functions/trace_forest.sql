@@ -47,6 +47,8 @@ PARALLEL SAFE
 SET search_path FROM CURRENT
 SET enable_nestloop = off
 SET jit = off
+-- In a plan for given arrays these would be constants, in which finding element n takes n steps.
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -57,7 +59,8 @@ DECLARE
     c_ours CONSTANT integer := 2;
     v_count integer := coalesce(cardinality(p_spans), 0);
     v_first_us numeric := 0;
-    -- Indexed by span number. 0 is no span: the parent of all roots, the end of a list.
+    -- Indexed by span number. 0 is no span: the parent of all roots, the end of a list. Lists of
+    -- children, and what is found by them, have an element 0; elsewhere that is NULL.
     v_none integer[];
     v_nothing bigint[];
     v_start bigint[];
@@ -81,7 +84,6 @@ DECLARE
     v_seen integer[];
     v_node integer;
     v_above integer;
-    v_last_root integer;
     v_lowest integer;
     v_rows integer;
     v_free_from bigint;

@@ -1,7 +1,7 @@
 -- Who spent the time: the part of trace_root_cause that asks how long operations usually take.
 --
 -- p_deadline_rows are the rows, in trace_tree(), of spans that timed out. Each owned a deadline; what
--- completed below it in another service, and took most of its time, spent it. NULL: nothing failed.
+-- completed below it in another service, and took most of its time, spent it. NULL: nothing failed for good.
 -- Then, if all of it took too long, whoever took longest itself; else another service that took most
 -- of it, and far more than usual.
 CREATE OR REPLACE FUNCTION trace_root_cause_slow(
@@ -161,6 +161,6 @@ $$;
 
 COMMENT ON FUNCTION trace_root_cause_slow(bigint, uuid, integer[]) IS
     'Candidates for trace_root_cause(): who spent the time of spans that timed out, given as rows of '
-    'trace_tree(), or, where NULL, of an execution or trace in which nothing failed.';
+    'trace_tree(), or, where NULL, of an execution or trace in which nothing failed for good.';
 
 REVOKE ALL ON FUNCTION trace_root_cause_slow(bigint, uuid, integer[]) FROM PUBLIC;

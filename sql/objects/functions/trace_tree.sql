@@ -164,7 +164,7 @@ BEGIN
             v_until := 'infinity';
             CONTINUE;
         END IF;
-        EXIT WHEN v_ended_at <= v_until;
+        EXIT WHEN least(v_ended_at, c_last) <= v_until;
         v_until := date_trunc('day', least(v_ended_at, c_last), 'UTC') + c_more;
     END LOOP;
     RETURN QUERY SELECT *
