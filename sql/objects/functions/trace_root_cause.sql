@@ -328,7 +328,7 @@ BEGIN
             ON above.row_order < failed.row_order AND above.last_row >= failed.row_order
         GROUP BY failed.row_order
     ),
-    -- Who spent the time: of spans that timed out, or of all of it where nothing failed.
+    -- Who spent the time: of spans that timed out, or of all of it where nothing failed for good.
     spenders AS MATERIALIZED (
         SELECT spent.*
         FROM (
@@ -341,8 +341,18 @@ BEGIN
             ) END AS rows
         ) AS deadlines
         CROSS JOIN total
+        CROSS JOIN (
+            SELECT
+                array_agg(last_row) AS last_row, array_agg(service) AS service,
+                array_agg(operation) AS operation, array_agg(span_id) AS span_id,
+                array_agg(status) AS status, array_agg(started_at) AS started_at,
+                array_agg(created_at) AS created_at, array_agg(offset_ns) AS offset_ns,
+                array_agg(duration_ns) AS duration_ns, array_agg(self_time_ns) AS self_time_ns
+            FROM (SELECT * FROM tree ORDER BY row_order) AS sorted
+        ) AS own
         CROSS JOIN LATERAL trace_root_cause_slow(
-            p_execution_id, p_trace_id, deadlines.rows
+            own.last_row, own.service, own.operation, own.span_id, own.status, own.started_at,
+            own.created_at, own.offset_ns, own.duration_ns, own.self_time_ns, deadlines.rows
         ) AS spent
         WHERE CASE WHEN deadlines.rows IS NULL THEN total.ns > v_limits.gap_ns
             ELSE deadlines.rows <> '{}' END

@@ -1,11 +1,22 @@
--- Who spent the time: the part of trace_root_cause that asks how long operations usually take.
+-- Who spent the time, of rows of trace_tree, given as arrays of its columns: the part of
+-- trace_root_cause that asks how long operations usually take.
 --
--- p_deadline_rows are the rows, in trace_tree(), of spans that timed out. Each owned a deadline; what
--- completed below it in another service, and took most of its time, spent it. NULL: nothing failed for good.
--- Then, if all of it took too long, whoever took longest itself; else another service that took most
--- of it, and far more than usual.
+-- p_deadline_rows are the rows of spans that timed out. Each owned a deadline; what completed below it
+-- in another service, and took most of its time, spent it. NULL: nothing failed for good. Then, if all
+-- of it took too long, whoever took longest itself; else another service that took most of it, and far
+-- more than usual.
 CREATE OR REPLACE FUNCTION trace_root_cause_slow(
-    p_execution_id bigint, p_trace_id uuid, p_deadline_rows integer[]
+    p_last_row integer[],
+    p_service text[],
+    p_operation text[],
+    p_span_id uuid[],
+    p_status text[],
+    p_started_at timestamptz[],
+    p_created_at timestamptz[],
+    p_offset_ns bigint[],
+    p_duration_ns bigint[],
+    p_self_time_ns bigint[],
+    p_deadline_rows integer[]
 )
 RETURNS TABLE (
     root_cause_type text,
@@ -23,6 +34,7 @@ PARALLEL SAFE
 SET search_path FROM CURRENT
 SET enable_nestloop = off
 SET jit = off
+-- Planning took longer than all else, and what is asked of differs little.
 SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
@@ -32,14 +44,20 @@ BEGIN
     SELECT * INTO v_limits FROM trace_limits;
     RETURN QUERY
     WITH tree AS MATERIALIZED (
-        SELECT * FROM trace_tree(p_execution_id, p_trace_id)
+        SELECT *
+        FROM unnest(
+            p_last_row, p_service, p_operation, p_span_id, p_status, p_started_at, p_created_at,
+            p_offset_ns, p_duration_ns, p_self_time_ns
+        ) WITH ORDINALITY AS spans (
+            last_row, service, operation, span_id, status, started_at, created_at, offset_ns,
+            duration_ns, self_time_ns, row_order)
     ),
     total AS MATERIALIZED (
         SELECT
             coalesce(max(offset_ns + duration_ns), 0) AS ns,
             min(started_at) AS started_at,
             count(*) AS spans,
-            min(service) FILTER (WHERE row_order = 1) AS first_service
+            p_service[1] AS first_service
         FROM tree
     ),
     -- What took too long: a span with a deadline, or all of it.
@@ -65,7 +83,7 @@ BEGIN
             (array_agg(
                 below.span_id ORDER BY below.self_time_ns DESC NULLS LAST, below.row_order
             ))[1:10] AS span_ids,
-            min(below.row_order) AS row_order
+            min(below.row_order)::integer AS row_order
         FROM waits
         JOIN tree AS below
             ON below.row_order > waits.row_order AND below.row_order <= waits.last_row
@@ -159,8 +177,13 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION trace_root_cause_slow(bigint, uuid, integer[]) IS
-    'Candidates for trace_root_cause(): who spent the time of spans that timed out, given as rows of '
-    'trace_tree(), or, where NULL, of an execution or trace in which nothing failed for good.';
+COMMENT ON FUNCTION trace_root_cause_slow(
+    integer[], text[], text[], uuid[], text[], timestamptz[], timestamptz[], bigint[], bigint[],
+    bigint[], integer[]) IS
+    'Candidates for trace_root_cause(), of rows of trace_tree(), given as arrays of its columns in '
+    'display order: who spent the time of those rows that timed out, or, where these are NULL, of '
+    'all of it, since nothing failed for good.';
 
-REVOKE ALL ON FUNCTION trace_root_cause_slow(bigint, uuid, integer[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION trace_root_cause_slow(
+    integer[], text[], text[], uuid[], text[], timestamptz[], timestamptz[], bigint[], bigint[],
+    bigint[], integer[]) FROM PUBLIC;
