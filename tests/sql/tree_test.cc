@@ -157,6 +157,19 @@ TEST_F(Tree, GapsOfOpenSpansCyclesAndDuplicateIds) {
   EXPECT_EQ(Gaps(1), expected);
 }
 
+TEST_F(Tree, OfSiblingsThatEndTogetherTheLaterOpensTheGap) {
+  Write(1, {{1, 0, "s", "root", 0, 10},
+            {2, 1, "s", "first", 1, 4},
+            {3, 1, "s", "second", 2, 4},
+            {4, 1, "s", "third", 6, 8},
+            {5, 1, "s", "fourth", 7, 8}});
+  const std::vector<std::vector<std::string>> expected = {
+      {"lead", "1000", "root", "first", "0"},
+      {"between", "2000", "second", "third", "4"},
+      {"tail", "2000", "fourth", "root", "8"}};
+  EXPECT_EQ(Gaps(1), expected);
+}
+
 TEST_F(Tree, GapsHaveTheirKindAndBothEnds) {
   Write(1, {{1, 0, "a", "root", 0, 20},
             {2, 1, "b", "first", 2, 5},
@@ -181,6 +194,34 @@ TEST_F(Tree, OneTraceMayBeAskedForByItsId) {
   EXPECT_EQ(Database().Value("SELECT max(gap_ms) FROM trace_gaps(NULL,"
                              " '00000000-0000-0000-0000-000000000007')"),
             "156300");
+}
+
+// Days of UTC, also where the session's day has 23 hours.
+TEST_F(Tree, SpansOfTheNextDayAreFoundToItsEnd) {
+  const auto insert = [](int id, const std::string& started_at, const std::string& execution) {
+    Database().Run(
+        "INSERT INTO trace_spans (trace_id, span_id, service, operation, started_at,"
+        " duration_ns, duration_ms, status, execution_id) VALUES"
+        " (lpad('1', 32, '0')::uuid, lpad('" +
+        std::to_string(id) + "', 32, '0')::uuid, 's', 'o" + std::to_string(id) + "', '" +
+        started_at + "', 0, 0, 'completed', " + execution + ")");
+  };
+  insert(1, "2026-03-28 12:00:00+00", "1");
+  Database().Run("SELECT trace_fold_day('2026-03-28')");
+  insert(2, "2026-03-28 00:00:00+00", "NULL");
+  insert(3, "2026-03-29 23:59:59.999999+00", "NULL");
+  // Too far off on either side, as long as nobody knows of them.
+  insert(4, "2026-03-27 23:59:59.999999+00", "NULL");
+  insert(5, "2026-03-30 00:00:00+00", "NULL");
+  for (const char* zone : {"UTC", "Europe/Berlin", "America/Los_Angeles"}) {
+    EXPECT_EQ(
+        Database().Value("SELECT string_agg(operation, ' ' ORDER BY row_order)"
+                         " FROM set_config('TimeZone', $1, false),"
+                         " LATERAL trace_tree(CASE WHEN set_config IS NULL THEN 0 ELSE 1 END)",
+                         {zone}),
+        "o2 o1 o3")
+        << zone;
+  }
 }
 
 TEST_F(Tree, OpenSpansTakeTheirPlace) {
